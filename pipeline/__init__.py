@@ -1,0 +1,1 @@
+"""Beam jobs: preprocess, caption, evaluate, and what they share."""

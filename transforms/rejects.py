@@ -1,0 +1,65 @@
+"""Why an input was left out: the codes, and the row that records one."""
+
+import dataclasses
+import enum
+
+
+class RejectCode(enum.StrEnum):
+    """Every reason for which an input becomes a row in the rejects."""
+
+    # The image file.
+    IMAGE_MISSING = "image_missing"
+    IMAGE_UNREADABLE = "image_unreadable"
+    IMAGE_EMPTY = "image_empty"
+    IMAGE_TOO_MANY_BYTES = "image_too_many_bytes"
+    IMAGE_NOT_AN_IMAGE = "image_not_an_image"
+    IMAGE_FORMAT_UNSUPPORTED = "image_format_unsupported"
+    IMAGE_TOO_MANY_PIXELS = "image_too_many_pixels"
+    IMAGE_TOO_SMALL = "image_too_small"
+    IMAGE_TRUNCATED = "image_truncated"
+    IMAGE_CORRUPT = "image_corrupt"
+    # The captions.
+    CAPTION_MISSING = "caption_missing"
+    CAPTION_EMPTY = "caption_empty"
+    CAPTION_MALFORMED = "caption_malformed"
+    IMAGE_AMBIGUOUS = "image_ambiguous"
+    # The split.
+    SPLIT_MISSING = "split_missing"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same input may succeed in a later run, unchanged."""
+        return self in _RETRYABLE
+
+
+_RETRYABLE = frozenset({RejectCode.IMAGE_MISSING, RejectCode.IMAGE_UNREADABLE})
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Reject:
+    """One row of `rejects.parquet`.
+
+    Attributes:
+        key: the image's key, or the name an annotation gave it.
+        uri: where the input was found or expected.
+        stage: the step that refused it: `list`, `join`, `split`, `read`, `decode` or `text`.
+        code: the reason.
+        message: one line for a person, without the reason's code.
+    """
+
+    key: str
+    uri: str
+    stage: str
+    code: RejectCode
+    message: str
+
+    def row(self) -> dict[str, str | bool]:
+        """Return the reject as a Parquet row."""
+        return {
+            "key": self.key,
+            "uri": self.uri,
+            "stage": self.stage,
+            "code": self.code.value,
+            "message": self.message,
+            "retryable": self.code.retryable,
+        }
