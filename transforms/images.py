@@ -1,0 +1,249 @@
+"""Image bytes to RGB pixels: the only place that decodes an image.
+
+Every decision that needs no pixels (bytes, format, dimensions) is taken from the header before the
+decoder runs. Pillow does the decoding and the resizing and releases the GIL in both, so `decode`
+may run in several threads; it touches no global state.
+"""
+
+import dataclasses
+import io
+import warnings
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from transforms.errors import UsageError
+from transforms.rejects import RejectCode
+
+# The formats that are read. Pillow's others stay out: some run programs (EPS).
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
+
+# Twice Pillow's own warning threshold is where Pillow refuses to open an image, whatever we allow.
+PILLOW_MAX_PIXELS = 178_956_970
+
+# What people send that is recognisable and not read, so that the message can name it.
+_UNSUPPORTED = (
+    (0, b"%PDF", "PDF"),
+    (0, b"%!PS", "PostScript"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "XML or SVG"),
+    (0, b"\x00\x00\x01\x00", "icon"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"JXL ", "JPEG XL"),
+    (4, b"ftypheic", "HEIC"),
+    (4, b"ftypheix", "HEIC"),
+    (4, b"ftypmif1", "HEIF"),
+    (4, b"ftyp", "MP4 or another ISO media file"),
+)
+
+# EXIF orientation (1 to 8) to the operation that undoes it; 1 needs none.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# `Limits.max_pixels` is the guard, and it is stricter than the error that Pillow raises later.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class ImageError(Exception):
+    """An image that cannot be used; the only exception that `decode` raises for any bytes."""
+
+    def __init__(self, code: RejectCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What `decode` accepts.
+
+    Attributes:
+        max_bytes: the largest encoded size.
+        max_pixels: the largest width x height, at most `PILLOW_MAX_PIXELS`.
+        min_side: the smallest width and height, in pixels.
+        truncated: `reject`, or `accept` to keep what could be decoded (the rest is black).
+    """
+
+    max_bytes: int = 256 * 2**20
+    max_pixels: int = 100_000_000
+    min_side: int = 1
+    truncated: str = "reject"
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 1 or self.min_side < 1:
+            raise UsageError("image limits: max_bytes and min_side must be at least 1")
+        if not 1 <= self.max_pixels <= PILLOW_MAX_PIXELS:
+            raise UsageError(f"image limits: max_pixels must be 1 to {PILLOW_MAX_PIXELS}")
+        if self.truncated not in ("reject", "accept"):
+            raise UsageError(f"image limits: truncated={self.truncated!r}: use reject or accept")
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 [height, width, 3], RGB, read-only.
+        width: of the original in pixels, after its EXIF orientation.
+        height: likewise.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+
+
+def decode(data: bytes, size: tuple[int, int] | None, limits: Limits = Limits()) -> Picture:
+    """Decode image bytes to upright RGB.
+
+    The first frame of an animation or a multi-page file is taken, transparency is laid on white,
+    and samples deeper than 8 bits are rescaled to 8.
+
+    Args:
+        data: the encoded image.
+        size: (height, width) to stretch the whole picture to (bicubic, antialiased); None keeps
+            the original size.
+        limits: what to accept.
+
+    Raises:
+        ImageError: the bytes are refused, with the code that says why.
+    """
+    if not data:
+        raise ImageError(RejectCode.IMAGE_EMPTY, "the file has no bytes")
+    if len(data) > limits.max_bytes:
+        message = f"{len(data)} bytes, more than the limit of {limits.max_bytes}"
+        raise ImageError(RejectCode.IMAGE_TOO_MANY_BYTES, message)
+    try:
+        with _open(data, limits) as image:
+            return _decode(image, size, limits)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's plugins raise nearly every type on malformed input.
+        raise _translate(error) from error
+
+
+def to_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
+    """Encode uint8 [height, width, 3] RGB as a JPEG with full-resolution colour."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def _open(data: bytes, limits: Limits) -> Image.Image:
+    """Read the header and check what it promises."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(RejectCode.IMAGE_TOO_MANY_PIXELS, _one_line(error)) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(data) from error
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        message = f"{width}x{height} pixels, more than the limit of {limits.max_pixels}"
+        raise ImageError(RejectCode.IMAGE_TOO_MANY_PIXELS, message)
+    if min(width, height) < limits.min_side:
+        message = f"{width}x{height} pixels, a side shorter than {limits.min_side}"
+        raise ImageError(RejectCode.IMAGE_TOO_SMALL, message)
+    return image
+
+
+def _decode(image: Image.Image, size: tuple[int, int] | None, limits: Limits) -> Picture:
+    width, height = image.size
+    # A JPEG's orientation is in its header, and is needed to draft; others may keep it at the end.
+    orientation = _orientation(image) if image.format in ("JPEG", "MPO") else None
+    if size is not None:
+        target = (size[0], size[1]) if (orientation or 1) > 4 else (size[1], size[0])
+        image.draft(None, target)
+    _load(image, limits)
+    if orientation is None:
+        width, height = image.size
+        orientation = _orientation(image)
+    upright = _to_eight_bits(image)
+    if size is not None:
+        target = (size[0], size[1]) if orientation > 4 else (size[1], size[0])
+        upright = upright.resize(target, Image.Resampling.BICUBIC)
+    if orientation in _UPRIGHT:
+        upright = upright.transpose(_UPRIGHT[orientation])
+    if orientation > 4:
+        width, height = height, width
+    return Picture(np.asarray(upright.convert("RGB")), width, height)
+
+
+def _load(image: Image.Image, limits: Limits) -> None:
+    """Decode the pixels, or as many as there are where truncated images are accepted."""
+    try:
+        image.load()
+    except OSError as error:
+        # Pillow's own switch for this is global to the process. After a failed load the image
+        # holds the rows decoded so far; without tiles left to do, Pillow takes it as loaded.
+        if limits.truncated != "accept" or "truncated" not in str(error):
+            raise
+        image.tile = []  # type: ignore[attr-defined] # every opened image is an ImageFile
+        image.load()
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; unreadable EXIF counts as upright."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # EXIF is a TIFF file of its own, and as easily malformed.
+        return 1
+    return value if value in _UPRIGHT else 1
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Convert to L or RGB with 8 bits a sample, which is what resizing is meant for."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _rescale(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _rescale(image: Image.Image) -> Image.Image:
+    """Map 16-bit samples 0..65535, floats 0..1, or else the image's own range, to 0..255."""
+    samples = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    low, high = float(samples.min()), float(samples.max())
+    if image.mode == "F" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    elif image.mode != "F" and low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0
+    scaled = (samples - low) * (255 / max(high - low, 1e-12))
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _unidentified(data: bytes) -> ImageError:
+    """Say what bytes are that no decoder recognised."""
+    prefix = data[:16]
+    for start, magic, name in _UNSUPPORTED:
+        if prefix[start : start + len(magic)] == magic:
+            return ImageError(RejectCode.IMAGE_FORMAT_UNSUPPORTED, f"{name} is not supported")
+    for name in FORMATS:
+        _factory, accept = Image.OPEN.get(name, (None, None))
+        if accept is not None and accept(prefix) is True:
+            return ImageError(RejectCode.IMAGE_CORRUPT, f"the {name} header cannot be read")
+    return ImageError(RejectCode.IMAGE_NOT_AN_IMAGE, "not an image in any format that is read")
+
+
+def _translate(error: Exception) -> ImageError:
+    message = _one_line(error)
+    if isinstance(error, OSError | EOFError) and "truncated" in message:
+        return ImageError(RejectCode.IMAGE_TRUNCATED, message)
+    return ImageError(RejectCode.IMAGE_CORRUPT, message)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
