@@ -1,0 +1,153 @@
+"""Reading a data set that `pipeline.preprocess` wrote."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transforms import files, manifests, records
+from transforms.errors import UsageError
+from transforms.text import Vocabulary
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+MANIFEST = "dataset.json"
+FORMAT = "beamcap.dataset"
+SPLITS = ("train", "dev", "test")
+REMEDY = "make the data set with `python -m pipeline.preprocess`"
+DECODE_BATCH = 64
+
+
+class Dataset:
+    """A finished data set.
+
+    Attributes:
+        folder: the directory.
+        manifest: the content of `dataset.json`.
+        vocabulary: the words that its token ids stand for.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Open the data set.
+
+        Raises:
+            UsageError: the directory is no finished data set, or was tampered with.
+        """
+        self.folder = str(folder).rstrip("/")
+        self.manifest: dict[str, Any] = manifests.read(self.folder, MANIFEST, FORMAT, REMEDY)
+        text = files.read_bytes(files.join(self.folder, "vocabulary.txt")).decode()
+        self.vocabulary = Vocabulary.from_text(text)
+        if self.vocabulary.digest != self.text["digest"]:
+            raise UsageError(
+                f"{self.folder}: vocabulary.txt is not the one that the token ids were made with;"
+                f" {REMEDY} again"
+            )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The digest of the data set's files, as provenance."""
+        import hashlib
+        import json
+
+        facts = json.dumps(self.manifest["files"], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()
+
+    @property
+    def encoder(self) -> dict[str, Any]:
+        """What made the features: name, weights, input_size, output_shape, digest, dtype."""
+        return self.manifest["encoder"]
+
+    @property
+    def text(self) -> dict[str, Any]:
+        """How captions became ids: tokenizer, max_length, size and digest of the vocabulary."""
+        return self.manifest["text"]
+
+    @property
+    def stores_images(self) -> bool:
+        """Whether the records hold JPEGs instead of features."""
+        return self.encoder["name"] == "none"
+
+    @property
+    def feature_shape(self) -> tuple[int, ...] | None:
+        """Shape of one image's features; None where the records hold JPEGs."""
+        return None if self.stores_images else tuple(self.encoder["output_shape"])
+
+    @property
+    def feature_dtype(self) -> str | None:
+        """`float16` or `float32`; None where the records hold JPEGs."""
+        return None if self.stores_images else self.encoder["dtype"]
+
+    def images(self, split: str) -> int:
+        """Return the number of images of a split."""
+        return self.manifest["splits"].get(split, {}).get("images", 0)
+
+    def captions(self, split: str) -> int:
+        """Return the number of captions of a split."""
+        return self.manifest["splits"].get(split, {}).get("captions", 0)
+
+    def files(self, split: str) -> list[str]:
+        """Return the paths of a split's record files, in a fixed order."""
+        names = self.manifest["splits"].get(split, {}).get("files", [])
+        return [files.join(self.folder, name) for name in names]
+
+    def records(self, split: str) -> Iterator[records.Record]:
+        """Yield a split's records in the order of its files.
+
+        Raises:
+            RecordError: a file is cut short or corrupt.
+        """
+        for path in self.files(split):
+            with files.open_read(path) as stream:
+                batch = []
+                for example in records.read(stream, path):
+                    batch.append(example)
+                    if len(batch) == DECODE_BATCH:
+                        yield from records.decode(batch, self.feature_shape, self.feature_dtype)
+                        batch = []
+                yield from records.decode(batch, self.feature_shape, self.feature_dtype)
+
+    def tf_dataset(self, split: str) -> "tf.data.Dataset":
+        """Return a split as a `tf.data.Dataset` of one dictionary per image.
+
+        Keys: `key` string scalar; `features` `feature_shape` in `feature_dtype`, or `image`
+        string scalar (JPEG); `token_ids` int32 `[captions, longest]`, each row from START to
+        END and padded with 0.
+        """
+        import tensorflow as tf
+
+        return tf.data.TFRecordDataset(self.files(split), num_parallel_reads=1).map(
+            functools.partial(parse, shape=self.feature_shape, dtype=self.feature_dtype),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+
+def parse(
+    example: "tf.Tensor", shape: tuple[int, ...] | None, dtype: str | None
+) -> dict[str, "tf.Tensor"]:
+    """Parse one serialised Example inside a TensorFlow graph; see `Dataset.tf_dataset`."""
+    import tensorflow as tf
+
+    content = "image" if shape is None else "features"
+    parsed = tf.io.parse_single_example(
+        example,
+        {
+            "key": tf.io.FixedLenFeature([], tf.string),
+            content: tf.io.FixedLenFeature([], tf.string),
+            "token_ids": tf.io.RaggedFeature(tf.int64),
+            "token_lengths": tf.io.RaggedFeature(tf.int64),
+        },
+    )
+    ids = tf.RaggedTensor.from_row_lengths(parsed["token_ids"], parsed["token_lengths"])
+    result = {"key": parsed["key"], "token_ids": tf.cast(ids.to_tensor(), tf.int32)}
+    if shape is None:
+        result["image"] = parsed["image"]
+    else:
+        flat = tf.io.decode_raw(parsed["features"], tf.as_dtype(dtype))
+        result["features"] = tf.reshape(flat, shape)
+    return result
+
+
+def open_dataset(folder: str | Path) -> Dataset:
+    """Open a finished data set; raises UsageError as `Dataset` does."""
+    return Dataset(str(folder))

@@ -1,0 +1,208 @@
+"""Files on a local disk or in a bucket, behind one small set of functions.
+
+Local paths go through the operating system, others (`gs://…`, `s3://…`, `hdfs://…`) through
+Beam's file systems. A file written here is either whole or absent.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+TEMPORARY_PREFIX = ".beamcap-tmp-"
+SPOOL_BYTES = 32 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class FileInfo:
+    """A file in a listing; `modified` is in seconds since 1970, 0 where the store has none."""
+
+    path: str
+    size: int
+    modified: float
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is a URL of some store rather than a local path."""
+    return "://" in path
+
+
+def join(folder: str, *parts: str) -> str:
+    """Join a folder and the parts of a path below it, with forward slashes."""
+    return "/".join([folder.rstrip("/"), *parts])
+
+
+def open_read(path: str) -> BinaryIO:
+    """Open a file for reading bytes.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    if not is_remote(path):
+        return Path(path).open("rb")
+    return cast(BinaryIO, _beam().open(path, compression_type=_uncompressed()))
+
+
+def read_bytes(path: str) -> bytes:
+    """Return a file's content; raises OSError like `open_read`."""
+    with open_read(path) as stream:
+        return stream.read()
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file (or, on a local disk, a folder) of that name."""
+    return _beam().exists(path) if is_remote(path) else Path(path).exists()
+
+
+def delete(path: str) -> None:
+    """Delete a file; one that is already gone is no error."""
+    if is_remote(path):
+        if exists(path):
+            _beam().delete([path])
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
+def list_files(folder: str) -> Iterator[FileInfo]:
+    """Yield every file below a folder, at any depth, hidden ones included.
+
+    On a local disk a folder's entries come in the order of their names, symbolic links to
+    files count as files, and linked folders are entered unless they lead back to a parent.
+    """
+    if is_remote(folder):
+        for match in _beam().match([join(folder, "**")])[0].metadata_list:
+            if not match.path.endswith("/"):
+                yield FileInfo(match.path, match.size_in_bytes, match.last_updated_in_seconds or 0)
+    else:
+        yield from _walk(folder, frozenset())
+
+
+def _walk(folder: str, parents: frozenset[str]) -> Iterator[FileInfo]:
+    real = os.path.realpath(folder)
+    if real in parents:
+        return
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry.path, parents | {real})
+        else:
+            try:
+                status = entry.stat()
+            except OSError:
+                # A dangling link: the reader will say what is wrong with it.
+                yield FileInfo(entry.path, 0, 0)
+            else:
+                yield FileInfo(entry.path, status.st_size, status.st_mtime)
+
+
+class HashingWriter:
+    """A binary file object that counts and digests what is written through it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Write bytes; returns how many."""
+        self._digest.update(data)
+        self.size += len(data)
+        return self._stream.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of all that was written."""
+        return self._digest.hexdigest()
+
+    def flush(self) -> None:
+        """Pass on to the file below."""
+        self._stream.flush()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file below is closed."""
+        return self._stream.closed
+
+    def tell(self) -> int:
+        """Return the number of bytes written."""
+        return self.size
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readable(self) -> bool:
+        """Return False."""
+        return False
+
+    def seekable(self) -> bool:
+        """Return False."""
+        return False
+
+    def close(self) -> None:
+        """Leave the file below open: `atomic` closes it."""
+
+
+@contextlib.contextmanager
+def atomic(path: str) -> Iterator[HashingWriter]:
+    """Write a file that appears under its name whole, when the block ends without an error.
+
+    A local file is written beside its place under a temporary name, flushed to the disk and
+    renamed. An object is gathered locally and uploaded in one piece.
+
+    Raises:
+        OSError: the file cannot be written; nothing is left behind.
+    """
+    if is_remote(path):
+        with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+            yield HashingWriter(spool)
+            spool.seek(0)
+            with _beam().create(path, compression_type=_uncompressed()) as target:
+                shutil.copyfileobj(spool, target, 4 * 1024 * 1024)
+        return
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    try:
+        with temporary.open("wb") as stream:
+            yield HashingWriter(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: str, data: bytes) -> dict[str, int | str]:
+    """Write a file at once; returns its size and digest as manifests record them."""
+    with atomic(path) as stream:
+        stream.write(data)
+    return {"bytes": len(data), "sha256": stream.sha256}
+
+
+def write_json(path: str, value: Any) -> dict[str, int | str]:
+    """Write JSON as people like to read it: indented, in UTF-8, keys in their given order."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def _beam() -> Any:
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def _uncompressed() -> Any:
+    # Otherwise Beam unpacks what is named .gz behind the reader's back.
+    from apache_beam.io.filesystem import CompressionTypes
+
+    return CompressionTypes.UNCOMPRESSED

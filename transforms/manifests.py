@@ -1,0 +1,58 @@
+"""Manifests: the file that makes a directory a dataset, a captioner or a captions table.
+
+A manifest is written last and names every file of its directory with its size and digest, so
+a reader opens the manifest, never a glob, and a directory without one is not finished.
+"""
+
+import json
+from typing import Any
+
+from transforms import files
+from transforms.errors import UsageError
+
+
+def read(folder: str, name: str, kind: str, remedy: str) -> dict[str, Any]:
+    """Read a directory's manifest and check that its files are there with their sizes.
+
+    Args:
+        folder: the directory.
+        name: the manifest's file name, such as `dataset.json`.
+        kind: the manifest's `format`, such as `beamcap.dataset`.
+        remedy: what to do where there is none, for the message.
+
+    Raises:
+        UsageError: no manifest, one of another kind or version, or a file that it names is
+            missing or of another size.
+    """
+    path = files.join(folder, name)
+    try:
+        content = files.read_bytes(path)
+    except OSError as error:
+        raise UsageError(f"{folder}: there is no {name}: {remedy}") from error
+    try:
+        manifest = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{path}: this is not JSON ({error}); {remedy}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != kind:
+        raise UsageError(f"{path}: this is not a manifest of a {kind}; {remedy}")
+    if manifest.get("version") != 1:
+        raise UsageError(
+            f"{path}: version {manifest.get('version')!r} is not 1, the one this program reads"
+        )
+    sizes = {info.path: info.size for info in files.list_files(folder)}
+    for file, facts in manifest["files"].items():
+        size = sizes.get(files.join(folder, file))
+        if size != facts["bytes"]:
+            found = "is missing" if size is None else f"has {size} bytes"
+            raise UsageError(f"{folder}: {file} {found}, should have {facts['bytes']}; {remedy}")
+    return manifest
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what shapes a result, for a manifest."""
+    import importlib.metadata as metadata
+    import platform
+
+    names = ["apache-beam", "keras", "numpy", "pillow", "pyarrow", "tensorflow", "tfx-bsl"]
+    versions = {"python": platform.python_version(), "beamcap": metadata.version("beamcap")}
+    return versions | {name: metadata.version(name) for name in names}
