@@ -10,7 +10,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from transforms.errors import UsageError
 from transforms.rejects import RejectCode
@@ -20,6 +20,14 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000
 
 # Twice Pillow's own warning threshold is where Pillow refuses to open an image, whatever we allow.
 PILLOW_MAX_PIXELS = 178_956_970
+
+_SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+
+# Decoding at a reduced size stops at this many times the target, and the bicubic filter does the
+# rest: the result stays within 0.5 grey levels (mean) of one decoded at full size.
+_DRAFT_GAP = 2
+_REDUCING_GAP = 3.0
 
 # What people send that is recognisable and not read, so that the message can name it.
 _UNSUPPORTED = (
@@ -31,8 +39,7 @@ _UNSUPPORTED = (
     (0, b"\x00\x00\x01\x00", "icon"),
     (0, b"\xff\x0a", "JPEG XL"),
     (4, b"JXL ", "JPEG XL"),
-    (4, b"ftypheic", "HEIC"),
-    (4, b"ftypheix", "HEIC"),
+    (4, b"ftyphei", "HEIC"),
     (4, b"ftypmif1", "HEIF"),
     (4, b"ftyp", "MP4 or another ISO media file"),
 )
@@ -48,8 +55,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# `Limits.max_pixels` is the guard, and it is stricter than the error that Pillow raises later.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow warns of large images, which `Limits` guards against, and of malformed metadata, which is
+# not used: in a run over many images that is noise. (`catch_warnings` is not safe in threads.)
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(Exception):
@@ -69,7 +77,8 @@ class Limits:
         max_bytes: the largest encoded size.
         max_pixels: the largest width x height, at most `PILLOW_MAX_PIXELS`.
         min_side: the smallest width and height, in pixels.
-        truncated: `reject`, or `accept` to keep what could be decoded (the rest is black).
+        truncated: `reject`, or `accept` to keep what could be decoded (the rest is grey or black);
+            of a truncated WebP, AVIF or JPEG 2000 nothing can be.
     """
 
     max_bytes: int = 256 * 2**20
@@ -127,7 +136,7 @@ def decode(data: bytes, size: tuple[int, int] | None, limits: Limits = Limits())
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly every type on malformed input.
-        raise _translate(error) from error
+        raise _translate(error, data) from error
 
 
 def to_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
@@ -137,11 +146,14 @@ def to_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
-def _open(data: bytes, limits: Limits) -> Image.Image:
+def _open(data: bytes, limits: Limits) -> ImageFile.ImageFile:
     """Read the header and check what it promises."""
+    if limits.truncated == "accept" and data.startswith(_JPEG_START):
+        # With an end to find, libjpeg fills what is missing; behind an end, it is not looked at.
+        data += _JPEG_END
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise ImageError(RejectCode.IMAGE_TOO_MANY_PIXELS, _one_line(error)) from error
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
@@ -155,38 +167,48 @@ def _open(data: bytes, limits: Limits) -> Image.Image:
     return image
 
 
-def _decode(image: Image.Image, size: tuple[int, int] | None, limits: Limits) -> Picture:
+def _decode(image: ImageFile.ImageFile, size: tuple[int, int] | None, limits: Limits) -> Picture:
     width, height = image.size
+    box = None
     # A JPEG's orientation is in its header, and is needed to draft; others may keep it at the end.
-    orientation = _orientation(image) if image.format in ("JPEG", "MPO") else None
-    if size is not None:
-        target = (size[0], size[1]) if (orientation or 1) > 4 else (size[1], size[0])
-        image.draft(None, target)
+    drafts = image.format in ("JPEG", "MPO")
+    orientation = _orientation(image) if drafts else 1
+    if size is not None and drafts:
+        columns, rows = _target(size, orientation)
+        drafted = image.draft(None, (columns * _DRAFT_GAP, rows * _DRAFT_GAP))
+        box = drafted[1] if drafted else None
     _load(image, limits)
-    if orientation is None:
+    if not drafts:
         width, height = image.size
         orientation = _orientation(image)
-    upright = _to_eight_bits(image)
+    picture = _to_eight_bits(image)
     if size is not None:
-        target = (size[0], size[1]) if orientation > 4 else (size[1], size[0])
-        upright = upright.resize(target, Image.Resampling.BICUBIC)
+        picture = picture.resize(
+            _target(size, orientation), Image.Resampling.BICUBIC, box, _REDUCING_GAP
+        )
     if orientation in _UPRIGHT:
-        upright = upright.transpose(_UPRIGHT[orientation])
+        picture = picture.transpose(_UPRIGHT[orientation])
     if orientation > 4:
         width, height = height, width
-    return Picture(np.asarray(upright.convert("RGB")), width, height)
+    return Picture(np.asarray(picture.convert("RGB")), width, height)
 
 
-def _load(image: Image.Image, limits: Limits) -> None:
+def _target(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return (width, height) before the orientation is undone; 5 to 8 lie on their side."""
+    height, width = size
+    return (height, width) if orientation > 4 else (width, height)
+
+
+def _load(image: ImageFile.ImageFile, limits: Limits) -> None:
     """Decode the pixels, or as many as there are where truncated images are accepted."""
     try:
         image.load()
     except OSError as error:
         # Pillow's own switch for this is global to the process. After a failed load the image
         # holds the rows decoded so far; without tiles left to do, Pillow takes it as loaded.
-        if limits.truncated != "accept" or "truncated" not in str(error):
+        if limits.truncated != "accept" or not _is_truncation(error):
             raise
-        image.tile = []  # type: ignore[attr-defined] # every opened image is an ImageFile
+        image.tile = []
         image.load()
 
 
@@ -215,34 +237,43 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def _rescale(image: Image.Image) -> Image.Image:
     """Map 16-bit samples 0..65535, floats 0..1, or else the image's own range, to 0..255."""
-    samples = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    samples = np.asarray(image)
+    if samples.dtype.kind in "iu" and samples.min() >= 0 and samples.max() <= 65535:
+        return Image.fromarray(_SIXTEEN_TO_EIGHT[samples])
+    samples = np.nan_to_num(samples.astype(np.float32))
     low, high = float(samples.min()), float(samples.max())
     if image.mode == "F" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    elif image.mode != "F" and low >= 0 and high <= 65535:
-        low, high = 0.0, 65535.0
-    scaled = (samples - low) * (255 / max(high - low, 1e-12))
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+    # Halved, so that the range of the largest floats does not overflow.
+    scaled = (samples / 2 - low / 2) * (255 / max(high / 2 - low / 2, 1e-30))
+    return Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8))
 
 
 def _unidentified(data: bytes) -> ImageError:
-    """Say what bytes are that no decoder recognised."""
+    """Say what bytes are that no decoder could open."""
     prefix = data[:16]
-    for start, magic, name in _UNSUPPORTED:
-        if prefix[start : start + len(magic)] == magic:
-            return ImageError(RejectCode.IMAGE_FORMAT_UNSUPPORTED, f"{name} is not supported")
     for name in FORMATS:
         _factory, accept = Image.OPEN.get(name, (None, None))
+        # Anything but True is a plugin's word for "this format, but not in this build".
         if accept is not None and accept(prefix) is True:
             return ImageError(RejectCode.IMAGE_CORRUPT, f"the {name} header cannot be read")
+    for start, magic, name in _UNSUPPORTED:
+        if prefix[start:].startswith(magic):
+            return ImageError(RejectCode.IMAGE_FORMAT_UNSUPPORTED, f"{name} is not supported")
     return ImageError(RejectCode.IMAGE_NOT_AN_IMAGE, "not an image in any format that is read")
 
 
-def _translate(error: Exception) -> ImageError:
+def _translate(error: Exception, data: bytes) -> ImageError:
     message = _one_line(error)
-    if isinstance(error, OSError | EOFError) and "truncated" in message:
+    # A RIFF file says how long it is; the WebP decoder does not say that it missed the rest.
+    short = data.startswith(b"RIFF") and len(data) < 8 + int.from_bytes(data[4:8], "little")
+    if short or _is_truncation(error):
         return ImageError(RejectCode.IMAGE_TRUNCATED, message)
     return ImageError(RejectCode.IMAGE_CORRUPT, message)
+
+
+def _is_truncation(error: Exception) -> bool:
+    return "truncated" in str(error).lower()
 
 
 def _one_line(error: Exception) -> str:
