@@ -1,0 +1,59 @@
+# All that is needed is GNU make and Python 3.11, 3.12 or 3.13.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# `make PYTHON=… setup` names another interpreter.
+supported = $(shell $(1) -c 'import sys; print("$(1)" * ((3, 11) <= sys.version_info < (3, 14)))' 2>/dev/null)
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13,$(call supported,$(name))))
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+DEMO := out/demo
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+.PHONY: setup
+setup: $(INSTALLED) ## Install everything into .venv, in the versions of constraints.txt
+
+$(INSTALLED): constraints.txt setup.py pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one, or name it with make PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Setting up $(VENV) with $(PYTHON); the first time takes some minutes."
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Preprocess the built-in sample, train, caption held-out pictures, show them
+	$(RUN) -m pipeline.preprocess --runner=DirectRunner --output=$(DEMO)/dataset
+	$(RUN) -m trainer.task --dataset=$(DEMO)/dataset --output=$(DEMO)/captioner
+	$(RUN) -m pipeline.caption --runner=DirectRunner --images=$(DEMO)/sample/images --captioner=$(DEMO)/captioner --output=$(DEMO)/captions
+	$(RUN) -m pipeline.evaluate --captions=$(DEMO)/captions --references=$(DEMO)/sample/captions.token.txt --output=$(DEMO)/report
+
+.PHONY: lint
+lint: setup ## Check style and types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+.PHONY: test
+test: lint ## Check style and types, then run all tests but those of other engines
+	$(RUN) -m pytest --ignore=tests/runners
+
+.PHONY: test-runners
+test-runners: setup ## Run the jobs on Prism and Flink (needs Go and Java)
+	$(RUN) -m pytest tests/runners
+
+.PHONY: lock
+lock: setup ## Renew constraints.txt with the newest versions that fit together
+	$(RUN) .ci/lock.py
+	@echo "Now run: make test"
+
+.PHONY: clean
+clean: ## Remove what the commands and tools left behind, but neither .venv nor .cache
+	rm -rf out build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
