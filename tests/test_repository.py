@@ -1,0 +1,202 @@
+"""What holds the repository together: versions, layers, commands and links that documents name."""
+
+import ast
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import setuptools
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("pipeline", "trainer", "transforms")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
+PINS = dict(
+    re.findall(r"^([A-Za-z0-9._-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+)
+
+
+def _modules() -> Iterator[tuple[Path, set[str]]]:
+    """Yield every module of the project with the top-level packages that it imports."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            names = set()
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module.split(".")[0])
+            yield path.relative_to(ROOT), names
+
+
+def _setup(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what setup.py hands to setuptools."""
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", given.update)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    return given
+
+
+def _commands(document: Path) -> list[str]:
+    """Return the command lines of a document's code blocks, continued lines joined."""
+    text = document.read_text()
+    fenced = re.findall(r"^```(?:sh|bash|console|text)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    indented = re.findall(r"^ {4}(\S.*(?:\n {4}.*)*)", text, re.MULTILINE)
+    block = "\n".join([*fenced, *indented]).replace("\\\n", " ")
+    return [re.sub(r"(^|\s)#.*", "", line).strip().removeprefix("$ ") for line in block.split("\n")]
+
+
+def _targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_every_requirement_is_pinned_as_in_constraints(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = _setup(monkeypatch)
+    requirements = [*given["install_requires"], *given["extras_require"]["dev"]]
+    assert len(requirements) > 10
+    for requirement in requirements:
+        name, version = requirement.split("==")
+        assert PINS[name.split("[")[0].lower()] == version
+
+
+def test_installed_versions_are_the_pinned_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = _setup(monkeypatch)
+    names = [r.split("==")[0].split("[")[0] for r in given["install_requires"]]
+    installed = {name: metadata.version(name) for name in names}
+    assert installed == {name: PINS[name.lower()] for name in names}
+
+
+def test_every_package_that_the_code_imports_is_a_requirement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared = {
+        re.split(r"[\[=]", requirement)[0].lower()
+        for requirement in _setup(monkeypatch)["install_requires"]
+    }
+    providers = metadata.packages_distributions()
+    known = {*sys.stdlib_module_names, *PACKAGES, "google"}  # google: shared by many packages
+    missing = {
+        f"{path} imports {name}"
+        for path, names in _modules()
+        for name in names - known
+        if not declared & {provider.lower() for provider in providers.get(name, [])}
+    }
+    assert not missing
+
+
+def test_layers_import_only_what_is_below_them() -> None:
+    forbidden = {
+        "transforms": {"pipeline", "trainer"},
+        "pipeline": {"trainer"},
+        "trainer": {"pipeline"},
+    }
+    wrong = {str(path): names & forbidden[path.parts[0]] for path, names in _modules()}
+    assert not {path: names for path, names in wrong.items() if names}
+
+
+def test_dockerfile_has_the_pinned_beam_and_the_tested_python() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    ((python, beam),) = re.findall(
+        r"^FROM apache/beam_python([\d.]+)_sdk:(\S+)", text, re.MULTILINE
+    )
+    assert beam == PINS["apache-beam"]
+    assert re.findall(r"^FROM python:([\d.]+)-", text, re.MULTILINE) == [python]
+    assert f"python{python}" in (ROOT / "Makefile").read_text()
+    assert "--constraint constraints.txt" in text
+    assert text.rstrip().endswith('ENTRYPOINT ["/opt/apache/beam/boot"]')
+
+
+def test_dockerfile_copies_what_is_there_and_what_dockerignore_lets_through() -> None:
+    copies = re.findall(
+        r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    sources = [source for line in copies for source in line.split()]
+    assert {*PACKAGES, "constraints.txt", "setup.py"} <= set(sources)
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignore[1] == "*"
+    for source in sources:
+        assert (ROOT / source).exists()
+        assert f"!{source}" in ignore
+
+
+def test_make_help_lists_every_target() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert set(re.findall(r"^  make (\S+)", listed.stdout, re.MULTILINE)) == _targets()
+
+
+def test_make_says_what_to_do_where_python_is_too_old(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    for name in ("constraints.txt", "setup.py", "pyproject.toml"):
+        (tmp_path / name).touch()
+    done = subprocess.run(
+        ["make", "setup", "PYTHON="], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "error: no Python 3.11" in done.stderr
+    assert "make PYTHON=/path/to/python" in done.stderr
+
+
+def test_ci_runs_all_tests_and_is_executable() -> None:
+    path = ROOT / ".ci" / "run"
+    assert os.access(path, os.X_OK)
+    subprocess.run(["bash", "-n", path], check=True)
+    lines = path.read_text().splitlines()
+    assert "set -euo pipefail" in lines
+    assert lines[-2:] == ["make test", "make test-runners"]
+
+
+def test_license_is_the_one_that_the_package_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text and "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    given = _setup(monkeypatch)
+    assert given["license"] == "Apache-2.0"
+    assert f"## {given['version']} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_name_commands_and_files_that_exist(document: Path) -> None:
+    for command in _commands(document):
+        words = command.split()
+        if words[:1] == ["make"]:
+            targets = [word for word in words[1:] if "=" not in word]
+            assert set(targets) <= _targets(), command
+        for module in re.findall(r"-m ((?:pipeline|trainer|transforms)[\w.]*)", command):
+            assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), command
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text()):
+        if "://" not in link:
+            assert (document.parent / link).exists(), f"{document.name} links to {link}"
+
+
+def _documented_flags() -> dict[str, set[str]]:
+    flags: dict[str, set[str]] = {}
+    for document in DOCUMENTS:
+        for command in _commands(document):
+            for module, rest in re.findall(r"-m ((?:pipeline|trainer)[\w.]*)(.*)", command):
+                # The launcher passes what follows ` -- ` on to another command.
+                used = re.findall(r"(?<=\s)(--[a-z_0-9]+)", rest.split(" -- ")[0])
+                flags.setdefault(module, set()).update(used)
+    return flags
+
+
+@pytest.mark.parametrize(("module", "flags"), sorted(_documented_flags().items()))
+def test_documented_flags_are_known(module: str, flags: set[str]) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    known = set(re.findall(r"--[a-z_0-9]+", shown.stdout))
+    runners = {
+        flag for flag in flags if re.match("--(runner|flink|prism|direct|env|sdk|job)", flag)
+    }
+    assert flags - runners <= known
