@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 import setuptools
 
+from transforms import records
+from transforms.rejects import RejectCode
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "trainer", "transforms")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -200,3 +203,9 @@ def test_documented_flags_are_known(module: str, flags: set[str]) -> None:
         flag for flag in flags if re.match("--(runner|flink|prism|direct|env|sdk|job)", flag)
     }
     assert flags - runners <= known
+
+
+def test_every_reject_code_and_every_feature_of_a_record_is_documented() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text()
+    for name in [*(code.value for code in RejectCode), *records.SCHEMA.names]:
+        assert f"| `{name}` |" in text, name
