@@ -6,3 +6,7 @@ class UsageError(Exception):
 
     The message is one line that names the thing and the remedy.
     """
+
+
+class JobError(Exception):
+    """A failure of the work itself, with exit status 1; the message is one line."""

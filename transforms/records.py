@@ -76,7 +76,8 @@ def encode(records: Sequence[Record]) -> list[bytes]:
     from tfx_bsl.coders import example_coder
 
     def text(values: Iterable[str]) -> list[bytes]:
-        return [value.encode() for value in values]
+        # File names need not be text: their bytes survive the way to the record and back.
+        return [value.encode("utf-8", "surrogateescape") for value in values]
 
     columns: dict[str, list[Any]] = {
         "captions": [text(r.captions) for r in records],
@@ -187,8 +188,8 @@ def _to_record(
         features = np.frombuffer(one("features"), np.dtype(dtype).newbyteorder("<"))
         features = features.reshape(shape).astype(dtype, copy=False)
     return Record(
-        key=one("key").decode(),
-        uri=one("uri").decode(),
+        key=one("key").decode("utf-8", "surrogateescape"),
+        uri=one("uri").decode("utf-8", "surrogateescape"),
         sha256=one("sha256").decode(),
         width=one("width"),
         height=one("height"),

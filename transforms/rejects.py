@@ -10,6 +10,7 @@ class RejectCode(enum.StrEnum):
     # The image file.
     IMAGE_MISSING = "image_missing"
     IMAGE_UNREADABLE = "image_unreadable"
+    IMAGE_CHANGED = "image_changed"
     IMAGE_EMPTY = "image_empty"
     IMAGE_TOO_MANY_BYTES = "image_too_many_bytes"
     IMAGE_NOT_AN_IMAGE = "image_not_an_image"
@@ -32,7 +33,9 @@ class RejectCode(enum.StrEnum):
         return self in _RETRYABLE
 
 
-_RETRYABLE = frozenset({RejectCode.IMAGE_MISSING, RejectCode.IMAGE_UNREADABLE})
+_RETRYABLE = frozenset(
+    {RejectCode.IMAGE_MISSING, RejectCode.IMAGE_UNREADABLE, RejectCode.IMAGE_CHANGED}
+)
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -1,0 +1,1 @@
+"""The captioning job: images to a table of captions."""

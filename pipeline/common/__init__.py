@@ -1,0 +1,1 @@
+"""What the Beam jobs share: flags, work units, the journal, progress."""

@@ -1,0 +1,48 @@
+"""The books of a job: what went in is what came out, or the job fails."""
+
+import dataclasses
+from typing import Any
+
+from transforms.errors import JobError
+
+OUTCOMES = ("done", "rejected", "duplicates")
+
+
+@dataclasses.dataclass(frozen=True)
+class Books:
+    """Counts by outcome.
+
+    Attributes:
+        images: `listed` images, and how many of them were `done`, `rejected` or `duplicates`.
+        captions: likewise for captions; empty where a job reads none.
+        missing: images that something names and that are not there.
+    """
+
+    images: dict[str, int]
+    captions: dict[str, int]
+    missing: int = 0
+
+    def check(self) -> None:
+        """Raise JobError, naming the difference, unless every listed thing has one outcome."""
+        for name, counts in (("images", self.images), ("captions", self.captions)):
+            accounted = sum(counts.get(outcome, 0) for outcome in OUTCOMES)
+            if counts and accounted != counts["listed"]:
+                parts = " + ".join(f"{counts.get(o, 0)} {o}" for o in OUTCOMES)
+                raise JobError(
+                    f"the books do not balance: {counts['listed']} {name} listed, but {parts}"
+                    f" = {accounted}, a difference of {accounted - counts['listed']}"
+                )
+
+    def reject_fraction(self) -> float:
+        """Return the share of images that were rejected or missing, 0 to 1."""
+        wanted = self.images["listed"] + self.missing
+        return (self.images["rejected"] + self.missing) / wanted if wanted else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the books as a manifest records them."""
+        return dataclasses.asdict(self)
+
+
+def from_json(value: dict[str, Any]) -> Books:
+    """Return the books that a manifest records."""
+    return Books(**value)

@@ -1,0 +1,64 @@
+"""What an output was made with, kept beside it, so that two configurations never mix."""
+
+import json
+from typing import Any
+
+from transforms import files
+from transforms.errors import UsageError
+
+NAME = "configuration.json"
+
+
+def claim(output: str, configuration: dict[str, Any], overwrite: bool) -> None:
+    """Take an output folder for a configuration, or find that it already is of that one.
+
+    Args:
+        output: the job's output.
+        configuration: JSON-able; every flag that shapes the result.
+        overwrite: take the folder from another configuration of the same job.
+
+    Raises:
+        UsageError: the folder holds the output of another configuration, or files that are
+            not of this job.
+    """
+    path = files.join(output, NAME)
+    wanted = json.loads(json.dumps(configuration))
+    try:
+        content = files.read_bytes(path)
+    except OSError:
+        if any(True for _ in _existing(output)):
+            raise UsageError(
+                f"--output={output}: the folder has files that are not of this job;"
+                " choose another or an empty one"
+            ) from None
+    else:
+        try:
+            held = json.loads(content)
+        except ValueError:
+            held = {}
+        if held == wanted:
+            return
+        if held.get("job") != wanted["job"]:
+            raise UsageError(
+                f"--output={output}: the folder holds the output of {held.get('job')};"
+                " choose another folder"
+            )
+        if not overwrite:
+            raise UsageError(
+                f"--output={output}: it was made with another configuration"
+                f" ({_differences(held, wanted)}); choose another folder, or replace it with"
+                " --overwrite"
+            )
+    files.write_json(path, wanted)
+
+
+def _existing(output: str) -> Any:
+    if files.is_remote(output) or files.exists(output):
+        return files.list_files(output)
+    return iter(())
+
+
+def _differences(held: dict[str, Any], wanted: dict[str, Any]) -> str:
+    names = sorted({*held, *wanted})
+    changed = [name for name in names if held.get(name) != wanted.get(name)]
+    return ", ".join(f"{name} was {held.get(name)!r}, now {wanted.get(name)!r}" for name in changed)

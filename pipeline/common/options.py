@@ -1,0 +1,103 @@
+"""Flags of the Beam jobs: the job's own, then Beam's, and nothing else."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from transforms.commandline import Parser, fraction, positive, refuse_unknown
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+BEAM_HELP = (
+    "Any flag of Apache Beam and of the chosen runner may follow, such as --runner=FlinkRunner,"
+    " --direct_num_workers or --temp_location."
+)
+
+
+def job_parser(prog: str, description: str) -> Parser:
+    """Return a parser with the flags that both Beam jobs have."""
+    parser = Parser(prog, f"{description} {BEAM_HELP}")
+    job = parser.add_argument_group("job")
+    job.add_argument("--output", help="folder or bucket path to write")
+    job.add_argument(
+        "--overwrite", action="store_true", help="replace an output of another configuration"
+    )
+    job.add_argument("--dry_run", action="store_true", help="print the plan and do nothing")
+    job.add_argument(
+        "--unit_size", type=positive, default=1000, help="images a unit of work, about"
+    )
+    job.add_argument("--batch_size", type=positive, default=32, help="images a call of the encoder")
+    job.add_argument(
+        "--readers", type=positive, default=4, help="threads a worker that read and decode"
+    )
+    job.add_argument(
+        "--max_reject_fraction",
+        type=fraction,
+        default=1.0,
+        help="exit with status 3 if more than this share of the images is rejected",
+    )
+    return parser
+
+
+def parse(
+    parser: Parser, argv: Sequence[str] | None
+) -> tuple[argparse.Namespace, "PipelineOptions"]:
+    """Split a command line into the job's options and Beam's.
+
+    Raises:
+        UsageError: a flag that neither knows, or a value that does not fit.
+    """
+    options, rest = parser.parse_known_args(argv)
+    return options, _beam_options(parser, rest)
+
+
+def _beam_options(parser: Parser, arguments: list[str]) -> "PipelineOptions":
+    # Beam itself only logs a flag that it does not know, and runs with the default.
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    beam = Parser(parser.prog, "")
+    registered = _Registrar(beam)
+    for options_class in PipelineOptions.__subclasses__():
+        add = getattr(options_class, "_add_argparse_args", None)
+        if add is not None:
+            add(registered)
+    _, unknown = beam.parse_known_args(arguments)
+    refuse_unknown(unknown, [*parser.flags(), *beam.flags()], parser.prog)
+    return PipelineOptions(arguments, runner=_runner(arguments))
+
+
+def _runner(arguments: list[str]) -> str:
+    """Return the runner's full name, with the direct one made definite.
+
+    Beam's DirectRunner picks another engine by the shape of the graph and may try to download
+    it; here it always means the one that is part of Beam's Python package.
+    """
+    name = "DirectRunner"
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--runner="):
+            name = argument.split("=", 1)[1]
+        elif argument == "--runner" and position + 1 < len(arguments):
+            name = arguments[position + 1]
+    if name.lower() in ("direct", "directrunner"):
+        return "FnApiRunner"
+    return name
+
+
+class _Registrar:
+    """Collects the flags that Beam's option classes add, each once."""
+
+    def __init__(self, parser: Parser) -> None:
+        self._parser = parser
+        self._seen: set[str] = set()
+
+    def add_argument(self, *names: str, **settings: object) -> None:
+        if not self._seen.intersection(names):
+            self._seen.update(names)
+            self._parser.add_argument(*names, **settings)  # type: ignore[arg-type]  # passed on
+
+    def add_value_provider_argument(self, *names: str, **settings: object) -> None:
+        self.add_argument(*names, **settings)
+
+    def add_mutually_exclusive_group(self, **settings: object) -> "_Registrar":
+        return self

@@ -1,0 +1,18 @@
+"""Removing what an output does not need any more."""
+
+from transforms import files
+
+
+def sweep(output: str, folder: str, keep: set[str]) -> None:
+    """Delete data files that the manifest does not name, and what killed runs left behind.
+
+    Args:
+        output: the job's output, whose manifest has been written.
+        folder: the folder of data files below it.
+        keep: the data files to keep, relative to the output.
+    """
+    for info in list(files.list_files(output)):
+        name = info.path[len(output.rstrip("/")) + 1 :]
+        unnamed = name.startswith(f"{folder}/") and name not in keep
+        if unnamed or name.rsplit("/", 1)[-1].startswith(files.TEMPORARY_PREFIX):
+            files.delete(info.path)

@@ -1,0 +1,43 @@
+"""Parquet tables that jobs write."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import files
+from transforms.rejects import Reject
+
+REJECTS_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("uri", pa.string()),
+        ("stage", pa.string()),
+        ("code", pa.string()),
+        ("message", pa.string()),
+        ("retryable", pa.bool_()),
+    ]
+)
+
+
+def write(path: str, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Write a table; returns the facts that a manifest records of it."""
+    table = pa.Table.from_pylist([printable(row) for row in rows], schema=schema)
+    with files.atomic(path) as stream:
+        pq.write_table(table, stream, compression="zstd")
+    return {"records": table.num_rows, "bytes": stream.size, "sha256": stream.sha256}
+
+
+def write_rejects(path: str, rejects: Iterable[Reject]) -> dict[str, Any]:
+    """Write rejects, sorted, as a table."""
+    return write(path, REJECTS_SCHEMA, (reject.row() for reject in sorted(rejects)))
+
+
+def printable(value: Any) -> Any:
+    """Replace what UTF-8 cannot hold: bytes of file names that are not text become `\\xNN`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {name: printable(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,91 @@
+"""Work units: how references are grouped, named, and remembered as done.
+
+A unit is about a thousand images, processed in one call and written to one file, whose name
+is made from everything that shapes its bytes. A unit with that name in the journal is done,
+whoever did it and whenever: the one rule that gives resume after a kill, harmless retries and
+the same bytes with any number of workers.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from typing import Any
+
+from transforms import files
+from transforms.rejects import Reject, RejectCode
+
+JOURNAL = "units"
+DIGEST_CHARACTERS = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitReport:
+    """What a unit did.
+
+    Attributes:
+        group: the split, or another name of what the file belongs to.
+        file: path of the data file, relative to the output; empty where every image failed.
+        facts: records, bytes and sha256 of the data file.
+        images: images it holds.
+        captions: captions it holds.
+        rejects: what it refused.
+        rejected: images among them.
+        lost: captions that fell with its rejected images, or alone.
+    """
+
+    group: str
+    file: str
+    facts: dict[str, Any]
+    images: int
+    captions: int
+    rejects: tuple[Reject, ...] = ()
+    rejected: int = 0
+    lost: int = 0
+
+
+def digest(*parts: Any) -> str:
+    """Return a name made from JSON-able parts, the same for the same parts."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
+
+
+def bucket(identity: str, total: int, unit_size: int) -> int:
+    """Return the unit that an image falls into: a hash, so any worker finds the same one.
+
+    Args:
+        identity: hexadecimal sha256 of the image's bytes.
+        total: images to be divided.
+        unit_size: images a unit, about.
+    """
+    return int(identity[:15], 16) % max(1, math.ceil(total / unit_size))
+
+
+def recall(output: str, name: str) -> UnitReport | None:
+    """Return what the journal says of a unit, None if it is to be done.
+
+    A unit is done if its journal entry and its data file are there, and none of its rejects is
+    worth another try.
+    """
+    try:
+        entry = json.loads(files.read_bytes(_journal_path(output, name)))
+    except (OSError, ValueError):
+        return None
+    entry["rejects"] = tuple(
+        Reject(**{**reject, "code": RejectCode(reject["code"])}) for reject in entry["rejects"]
+    )
+    report = UnitReport(**entry)
+    if any(reject.code.retryable for reject in report.rejects):
+        return None
+    if report.file and not files.exists(files.join(output, report.file)):
+        return None
+    return report
+
+
+def remember(output: str, name: str, report: UnitReport) -> None:
+    """Enter a unit into the journal, after its data file has been written."""
+    files.write_json(_journal_path(output, name), dataclasses.asdict(report))
+
+
+def _journal_path(output: str, name: str) -> str:
+    return files.join(output, JOURNAL, f"{name}.json")

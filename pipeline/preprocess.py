@@ -1,0 +1,219 @@
+"""Turn images and captions into a data set of CNN features and token ids.
+
+python -m pipeline.preprocess --runner=DirectRunner
+python -m pipeline.preprocess --images=photos --captions=captions.csv --output=dataset
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.common import options as flags
+from pipeline.preprocessing.settings import Performance, Settings
+from transforms import files
+from transforms.commandline import Exit, Parser, fraction, positive, run
+from transforms.errors import UsageError
+
+PROG = "python -m pipeline.preprocess"
+SAMPLE = "out/sample"
+DEFAULT_OUTPUT = "out/dataset"
+AUTO = "auto"
+FOLDERS = "folders"
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Run the job; returns its exit status.
+
+    Raises:
+        UsageError: wrong input, found before or by the plan.
+        JobError: the job failed.
+    """
+    parser = build_parser()
+    options, beam_options = flags.parse(parser, argv)
+    settings = resolve(options)
+    performance = Performance(options.batch_size, options.readers)
+
+    from pipeline.common import launch
+    from pipeline.preprocessing import job
+
+    if options.dry_run:
+        print(launch.dry_run(lambda p, path: job.build_dry_run(p, settings, path), beam_options))
+        return Exit.DONE
+    return launch.launch(
+        "preprocess",
+        lambda p: job.build(p, settings, performance),
+        beam_options,
+        output=settings.output,
+        configuration=settings.configuration(),
+        overwrite=options.overwrite,
+        manifest="dataset.json",
+        max_reject_fraction=options.max_reject_fraction,
+    )
+
+
+def build_parser() -> Parser:
+    """Return the parser of the command's own flags."""
+    parser = flags.job_parser(PROG, "Turn images and captions into a data set for trainer.task.")
+    parser.set_defaults(output=DEFAULT_OUTPUT)
+    inputs = parser.add_argument_group("input")
+    inputs.add_argument("--images", help="folder or glob; without it, the built-in sample")
+    inputs.add_argument("--captions", action="append", help="caption file; may be repeated")
+    inputs.add_argument(
+        "--captions_format",
+        default=AUTO,
+        help="auto, flickr, coco, karpathy, csv, tsv, jsonl, parquet, hf, or folders"
+        " (the folder's name is the caption)",
+    )
+    inputs.add_argument(
+        "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
+    )
+    split = parser.add_argument_group("splits")
+    for name in ("train", "dev", "test"):
+        split.add_argument(f"--{name}_list", help=f"file with the names of the {name} images")
+    split.add_argument(
+        "--dev_fraction", type=fraction, default=0.1, help="share whose hash puts it in dev"
+    )
+    split.add_argument(
+        "--test_fraction", type=fraction, default=0.1, help="share whose hash puts it in test"
+    )
+    split.add_argument("--seed", type=int, default=0, help="of the division and of drawn weights")
+    words = parser.add_argument_group("text")
+    words.add_argument(
+        "--tokenizer",
+        choices=(AUTO, "words", "jieba", "characters"),
+        default=AUTO,
+        help="auto chooses by the script of the captions",
+    )
+    words.add_argument(
+        "--min_count", type=positive, default=5, help="times a word must occur in train"
+    )
+    words.add_argument("--max_words", type=positive, default=20000, help="size of the vocabulary")
+    words.add_argument("--max_length", type=positive, default=20, help="words of a caption kept")
+    encoder = parser.add_argument_group("encoder")
+    encoder.add_argument(
+        "--encoder",
+        default="efficientnet-lite0",
+        help="efficientnet-lite0, -lite1, -lite2, a name of keras.applications, a .keras file,"
+        " or none to store images",
+    )
+    encoder.add_argument("--encoder_weights", default="imagenet", help="imagenet, none, or a file")
+    encoder.add_argument("--features", choices=("grid", "pooled"), default="grid")
+    encoder.add_argument("--dtype", choices=("float16", "float32"), default="float16")
+    encoder.add_argument(
+        "--image_size", type=positive, default=224, help="side of images stored by --encoder=none"
+    )
+    return parser
+
+
+def resolve(options: argparse.Namespace) -> Settings:
+    """Check every flag against the world and return what the job is to do.
+
+    Raises:
+        UsageError: the first thing that is wrong.
+    """
+    from transforms import annotations, encoders, sources
+
+    use_sample(options)
+    if options.captions_format not in (AUTO, *annotations.FORMATS):
+        raise UsageError(
+            f"--captions_format={options.captions_format}: use auto or one of"
+            f" {', '.join(annotations.FORMATS)}"
+        )
+    if options.dev_fraction + options.test_fraction >= 1:
+        raise UsageError("--dev_fraction and --test_fraction leave nothing for train; lower them")
+    if options.captions_format == FOLDERS and options.captions:
+        raise UsageError("--captions_format=folders takes the folders' names: drop --captions")
+    if options.captions_format != FOLDERS and not options.captions:
+        raise UsageError(
+            "--captions is missing: name the caption file, or give --captions_format=folders"
+        )
+    if options.encoder != "none":
+        encoders.check(options.encoder, options.encoder_weights)
+    lists = tuple(
+        (name, absolute(path))
+        for name in ("train", "dev", "test")
+        if (path := getattr(options, f"{name}_list"))
+    )
+    for name, path in lists:
+        if not files.exists(path):
+            raise UsageError(f"--{name}_list={path}: there is no such file; check the path")
+    sources.check(options.images, "--images")
+    captions = tuple(absolute(path) for path in options.captions or ())
+    captions_format, tokenizer = _check_captions(options, captions)
+    return Settings(
+        images=absolute(options.images),
+        captions=captions,
+        captions_format=captions_format,
+        lists=lists,
+        output=absolute(options.output),
+        encoder=options.encoder if options.encoder.endswith(".keras") else options.encoder.lower(),
+        weights=options.encoder_weights,
+        features=options.features,
+        dtype=options.dtype,
+        image_size=options.image_size,
+        tokenizer=tokenizer,
+        min_count=options.min_count,
+        max_words=options.max_words,
+        max_length=options.max_length,
+        dev_fraction=options.dev_fraction,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+        unit_size=options.unit_size,
+        truncated=options.truncated,
+    )
+
+
+def use_sample(options: argparse.Namespace) -> None:
+    """Draw the built-in sample and point the flags at it, where no images are named."""
+    if options.images:
+        return
+    if options.captions or options.train_list or options.dev_list or options.test_list:
+        raise UsageError("--images is missing: name the folder of the images")
+    from transforms import sample
+
+    print(f"no --images: drawing the built-in sample into {SAMPLE}", file=sys.stderr)
+    sample.write(Path(SAMPLE))
+    options.images = f"{SAMPLE}/images"
+    options.captions = [f"{SAMPLE}/captions.token.txt"]
+    for name in ("train", "dev", "test"):
+        setattr(options, f"{name}_list", f"{SAMPLE}/{name}.txt")
+
+
+def absolute(path: str) -> str:
+    """Return a path that a worker in another folder finds as well."""
+    return path if files.is_remote(path) else str(Path(path).expanduser().absolute())
+
+
+def _check_captions(options: argparse.Namespace, captions: tuple[str, ...]) -> tuple[str, str]:
+    """Return the format and the tokenizer, found from the captions where they say `auto`."""
+    from transforms import annotations, sources, text
+
+    head: list[str] = []
+    formats = set()
+    for path in captions:
+        name, notes = annotations.check(files.open_read, path, options.captions_format)
+        formats.add(name)
+        head += [caption for note in notes for caption in note.captions]
+    if len(formats) > 1:
+        raise UsageError(
+            f"--captions: the files are of different formats ({', '.join(sorted(formats))});"
+            " give files of one format"
+        )
+    if options.captions_format == FOLDERS:
+        for _, ref in zip(range(1000), sources.list_images(options.images), strict=False):
+            note = annotations.from_folders(ref.key)
+            head += note.captions if note else ()
+        if not head:
+            raise UsageError(
+                f"--images={options.images}: no image is in a folder whose name could be its"
+                " caption; --captions_format=folders needs a folder for each class"
+            )
+    tokenizer = options.tokenizer
+    if tokenizer == AUTO:
+        tokenizer = text.choose_tokenizer(head)
+    return (formats.pop() if formats else FOLDERS), tokenizer
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""The preprocessing job: images and captions to a data set."""

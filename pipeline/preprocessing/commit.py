@@ -1,0 +1,151 @@
+"""Committing a data set: balance the books, then write the manifest last."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.common import tables
+from pipeline.common.books import Books
+from pipeline.common.sweep import sweep
+from pipeline.common.units import UnitReport
+from pipeline.preprocessing.elements import Copied
+from pipeline.preprocessing.encode import load_encoder
+from pipeline.preprocessing.settings import Settings
+from transforms import dataset, files, manifests, text
+from transforms.errors import UsageError
+from transforms.joining import Lost
+from transforms.rejects import RejectCode
+
+DUPLICATES_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("uri", pa.string()),
+        ("sha256", pa.string()),
+        ("split", pa.string()),
+        ("original_key", pa.string()),
+        ("original_split", pa.string()),
+    ]
+)
+
+
+def commit(
+    _: None,
+    settings: Settings,
+    vocabulary: text.Vocabulary,
+    reports: Iterable[UnitReport],
+    lost: Iterable[Lost],
+    copies: Iterable[Copied],
+    listed: int,
+    captions_read: int,
+) -> None:
+    """Write what belongs to the whole data set, the manifest last, and sweep what does not.
+
+    Raises:
+        UsageError: nothing is left to write.
+        JobError: the books do not balance.
+    """
+    reports = sorted(reports, key=lambda report: report.file)
+    lost, copies = list(lost), sorted(copies, key=lambda copy: copy.ref)
+    rejects = [item.reject for item in lost] + [r for report in reports for r in report.rejects]
+    output = settings.output
+    written = {
+        "rejects.parquet": tables.write_rejects(files.join(output, "rejects.parquet"), rejects)
+    }
+    books = balance(reports, lost, copies, listed, captions_read)
+    if not books.images["done"]:
+        codes = ", ".join(sorted({reject.code.value for reject in rejects}))
+        raise UsageError(
+            f"no image is left: all of the {listed} images were rejected ({codes});"
+            f" {output}/rejects.parquet has a line on each"
+        )
+    if not any(report.group == "train" and report.images for report in reports):
+        raise UsageError(
+            "no image is in the train split: check the lists, the split field or the fractions"
+        )
+    written["duplicates.parquet"] = tables.write(
+        files.join(output, "duplicates.parquet"), DUPLICATES_SCHEMA, map(_copy_row, copies)
+    )
+    written["vocabulary.txt"] = files.write_bytes(
+        files.join(output, "vocabulary.txt"), vocabulary.to_text().encode()
+    )
+    data = {report.file: report.facts for report in reports if report.file}
+    files.write_json(
+        files.join(output, dataset.MANIFEST),
+        {
+            "format": dataset.FORMAT,
+            "version": 1,
+            "configuration": settings.configuration(),
+            "encoder": _describe_encoder(settings),
+            "text": {
+                "tokenizer": settings.tokenizer,
+                "max_length": settings.max_length,
+                "min_count": settings.min_count,
+                "max_words": settings.max_words,
+                "size": len(vocabulary),
+                "digest": vocabulary.digest,
+            },
+            "splits": {split: _split(split, reports) for split in dataset.SPLITS},
+            "files": dict(sorted({**data, **written}.items())),
+            "books": books.as_json(),
+            "software": manifests.software(),
+        },
+    )
+    sweep(output, "data", set(data))
+
+
+def balance(
+    reports: list[UnitReport],
+    lost: list[Lost],
+    copies: list[Copied],
+    listed: int,
+    captions_read: int,
+) -> Books:
+    """Return the job's books; raises JobError if they do not balance."""
+    books = Books(
+        images={
+            "listed": listed,
+            "done": sum(report.images for report in reports),
+            "rejected": sum(item.images for item in lost)
+            + sum(report.rejected for report in reports),
+            "duplicates": len(copies),
+        },
+        captions={
+            "listed": captions_read,
+            "done": sum(report.captions for report in reports),
+            "rejected": sum(item.captions for item in lost)
+            + sum(report.lost for report in reports),
+            "duplicates": sum(copy.captions for copy in copies),
+        },
+        missing=sum(item.reject.code is RejectCode.IMAGE_MISSING for item in lost),
+    )
+    books.check()
+    return books
+
+
+def _copy_row(copy: Copied) -> dict[str, Any]:
+    return {
+        "key": copy.ref.key,
+        "uri": copy.ref.uri,
+        "sha256": copy.sha256,
+        "split": copy.split,
+        "original_key": copy.original,
+        "original_split": copy.original_split,
+    }
+
+
+def _describe_encoder(settings: Settings) -> dict[str, Any]:
+    encoder = load_encoder(settings)
+    if encoder is None:
+        side = settings.image_size
+        return {"name": "none", "input_size": [side, side]}
+    return {**encoder.describe(), "dtype": settings.dtype}
+
+
+def _split(split: str, reports: list[UnitReport]) -> dict[str, Any]:
+    mine = [report for report in reports if report.group == split and report.file]
+    return {
+        "images": sum(report.images for report in mine),
+        "captions": sum(report.captions for report in mine),
+        "files": [report.file for report in mine],
+    }

@@ -1,0 +1,218 @@
+"""One unit of preprocessing: read, decode, encode, write."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from pipeline.common import fingerprints, models, progress, units
+from pipeline.common.units import UnitReport
+from pipeline.preprocessing.elements import Planned, Unit
+from pipeline.preprocessing.settings import Performance, Settings
+from transforms import encoders, files, images, records, text
+from transforms.prefetch import ordered_map
+from transforms.records import Record
+from transforms.rejects import Reject, RejectCode
+
+JPEG_QUALITY = 95
+
+
+class EncodeUnit(beam.DoFn):
+    """Turns a unit into a record file and its report; a unit that is done is only reported."""
+
+    def __init__(self, settings: Settings, performance: Performance) -> None:
+        self._settings = settings
+        self._performance = performance
+
+    def process(self, unit: Unit, vocabulary: text.Vocabulary, total: int) -> Iterator[UnitReport]:
+        """Yield the report of one unit.
+
+        Args:
+            unit: the images.
+            vocabulary: of the whole job.
+            total: images of the whole job, for the progress.
+        """
+        settings = self._settings
+        name = unit_name(unit, settings, vocabulary)
+        reporter = progress.Reporter(settings.output, total)
+        report = units.recall(settings.output, name)
+        if report is None:
+            report = encode_unit(name, unit, settings, self._performance, vocabulary, reporter)
+            units.remember(settings.output, name, report)
+        else:
+            reporter.add(resumed=len(unit.images))
+        reporter.flush()
+        beam.metrics.Metrics.counter("beamcap", "images").inc(report.images)
+        beam.metrics.Metrics.counter("beamcap", "rejects").inc(len(report.rejects))
+        yield report
+
+
+def encode_unit(
+    name: str,
+    unit: Unit,
+    settings: Settings,
+    performance: Performance,
+    vocabulary: text.Vocabulary,
+    reporter: progress.Reporter,
+) -> UnitReport:
+    """Write a unit's record file and return its report.
+
+    Raises:
+        OSError: the file cannot be written; nothing of it is left behind.
+    """
+    rejects: list[Reject] = []
+    counts = {"images": 0, "captions": 0, "rejected": 0, "lost": 0}
+
+    def encoded() -> Iterator[bytes]:
+        for batch in _batches(unit, settings, performance):
+            kept = []
+            for image, result in batch:
+                tokens = _token_ids(image, settings, vocabulary)
+                empty = len(image.captions) - len(tokens)
+                if isinstance(result, images.Picture) and tokens:
+                    kept.append((image, result, tokens))
+                    counts["captions"] += len(tokens)
+                    counts["lost"] += empty
+                    if empty:
+                        rejects.append(_caption_reject(image, f"{empty} captions have no word"))
+                else:
+                    counts["rejected"] += 1
+                    counts["lost"] += len(image.captions)
+                    rejects.append(
+                        result
+                        if isinstance(result, Reject)
+                        else _caption_reject(image, "none of its captions has a word")
+                    )
+            counts["images"] += len(kept)
+            yield from _encode_batch(kept, settings, performance)
+            reporter.add(done=len(kept), rejected=len(batch) - len(kept))
+
+    file = f"data/{unit.split}-{name}.tfrecord"
+    path = files.join(settings.output, file)
+    with files.atomic(path) as stream:
+        records.write(stream, encoded())
+    facts = {"records": counts["images"], "bytes": stream.size, "sha256": stream.sha256}
+    if not counts["images"]:
+        files.delete(path)
+    return UnitReport(
+        group=unit.split,
+        file=file if counts["images"] else "",
+        facts=facts,
+        images=counts["images"],
+        captions=counts["captions"],
+        rejects=tuple(rejects),
+        rejected=counts["rejected"],
+        lost=counts["lost"],
+    )
+
+
+def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> str:
+    """Return the digest of everything that shapes a unit's file."""
+    encoder = load_encoder(settings)
+    return units.digest(
+        "records-1",
+        None if encoder is None else encoder.digest,
+        settings.dtype if encoder else settings.image_size,
+        settings.truncated,
+        settings.tokenizer,
+        settings.max_length,
+        vocabulary.digest,
+        [(image.ref.key, image.ref.uri, image.sha256, image.captions) for image in unit.images],
+    )
+
+
+def load_encoder(settings: Settings) -> encoders.Encoder | None:
+    """Return the encoder that the settings name, None where images are stored."""
+    if settings.encoder == "none":
+        return None
+    return _load_encoder(settings.encoder, settings.weights, settings.features, settings.seed)
+
+
+@models.once
+def _load_encoder(name: str, weights: str, features: str, seed: int) -> encoders.Encoder:
+    return encoders.load(name, weights, features=features, seed=seed)
+
+
+def input_size(settings: Settings) -> tuple[int, int]:
+    """Return the (height, width) that images are resized to."""
+    encoder = load_encoder(settings)
+    return encoder.input_size if encoder else (settings.image_size, settings.image_size)
+
+
+def _batches(
+    unit: Unit, settings: Settings, performance: Performance
+) -> Iterator[list[tuple[Planned, images.Picture | Reject]]]:
+    limits = images.Limits(truncated=settings.truncated)
+    size = input_size(settings)
+
+    def read(image: Planned) -> tuple[Planned, images.Picture | Reject]:
+        return image, read_picture(image, size, limits)
+
+    pictures = ordered_map(
+        read, unit.images, performance.readers, 2 * performance.batch_size + performance.readers
+    )
+    while batch := list(islice(pictures, performance.batch_size)):
+        yield batch
+
+
+def read_picture(
+    image: Planned, size: tuple[int, int], limits: images.Limits
+) -> images.Picture | Reject:
+    """Read and decode one image, or say why not."""
+    ref = image.ref
+    try:
+        data = files.read_bytes(ref.uri)
+    except OSError as error:
+        return fingerprints.unreadable(ref, "read", error)
+    if fingerprints.digest(data) != image.sha256:
+        message = "the file changed while the job ran"
+        return Reject(ref.key, ref.uri, "read", RejectCode.IMAGE_CHANGED, message)
+    try:
+        return images.decode(data, size, limits)
+    except images.ImageError as error:
+        return Reject(ref.key, ref.uri, "decode", error.code, error.message)
+
+
+def _token_ids(
+    image: Planned, settings: Settings, vocabulary: text.Vocabulary
+) -> list[tuple[str, tuple[int, ...]]]:
+    result = []
+    for caption in image.captions:
+        tokens = text.tokenize(caption, settings.tokenizer)
+        if tokens:
+            result.append((caption, tuple(vocabulary.encode(tokens, settings.max_length))))
+    return result
+
+
+def _caption_reject(image: Planned, message: str) -> Reject:
+    return Reject(image.ref.key, image.ref.uri, "text", RejectCode.CAPTION_EMPTY, message)
+
+
+def _encode_batch(kept: list[Any], settings: Settings, performance: Performance) -> list[bytes]:
+    if not kept:
+        return []
+    encoder = load_encoder(settings)
+    features: list[np.ndarray] | None = None
+    if encoder is not None:
+        # The graph sees one batch size only, so an image's features do not depend on the others.
+        encoder.batch_size = performance.batch_size
+        pixels = np.stack([picture.pixels for _, picture, _ in kept])
+        features = list(encoder.encode(pixels).astype(settings.dtype))
+    return records.encode(
+        [
+            Record(
+                key=image.ref.key,
+                uri=image.ref.uri,
+                sha256=image.sha256,
+                width=picture.width,
+                height=picture.height,
+                captions=tuple(caption for caption, _ in tokens),
+                token_ids=tuple(ids for _, ids in tokens),
+                features=None if features is None else features[index],
+                image=images.to_jpeg(picture.pixels, JPEG_QUALITY) if features is None else None,
+            )
+            for index, (image, picture, tokens) in enumerate(kept)
+        ]
+    )

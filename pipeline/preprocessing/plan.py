@@ -1,0 +1,192 @@
+"""Planning a data set: list, join, fingerprint, divide, group into units.
+
+References and captions cross shuffles here; images and features never do.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from pipeline.common import fingerprints, units
+from pipeline.preprocessing.elements import Copied, Planned, Unit
+from pipeline.preprocessing.settings import Settings
+from transforms import annotations, files, joining, splits
+from transforms.joining import Captioned, Listed, Lost
+from transforms.rejects import Reject
+from transforms.sources import ImageRef, list_images, stem
+
+FOLDERS = "folders"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The collections of a planned job.
+
+    Attributes:
+        units: `Unit`s of work.
+        kept: the `Planned` images in them.
+        lost: `Lost` images and captions.
+        copies: `Copied` names.
+        total: one number, the images kept.
+        listed: one number, the images found.
+        captions_read: one number, the captions found.
+    """
+
+    units: beam.PCollection
+    kept: beam.PCollection
+    lost: beam.PCollection
+    copies: beam.PCollection
+    total: beam.PCollection
+    listed: beam.PCollection
+    captions_read: beam.PCollection
+
+
+def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
+    """Add the planning: list, join, fingerprint, divide, group into units."""
+    images = (
+        pipeline | "Images" >> beam.Create([settings.images]) | "List" >> beam.FlatMap(list_images)
+    )
+    notes = (
+        pipeline
+        | "CaptionFiles" >> beam.Create(list(enumerate(settings.captions)))
+        | "ReadCaptions"
+        >> beam.FlatMapTuple(read_annotations, settings.captions_format).with_outputs(
+            "malformed", main="notes"
+        )
+    )
+    annotated = notes.notes
+    if settings.captions_format == FOLDERS:
+        annotated = images | "FolderNames" >> beam.FlatMap(folder_annotation)
+    listed = (
+        pipeline
+        | "Lists" >> beam.Create(list(settings.lists))
+        | "ReadLists" >> beam.FlatMapTuple(read_list)
+    )
+    joined = (
+        {
+            "images": images | "ImageStem" >> beam.Map(lambda ref: (stem(ref.key), ref)),
+            "notes": annotated | "NoteStem" >> beam.Map(lambda pair: (stem(pair[1].name), pair)),
+            "listed": listed | "ListStem" >> beam.Map(lambda entry: (stem(entry.name), entry)),
+        }
+        | "ByStem" >> beam.CoGroupByKey()
+        | "Join"
+        >> beam.FlatMapTuple(join_group, bool(settings.lists)).with_outputs("lost", main="joined")
+    )
+    known = joined.joined | "Fingerprint" >> beam.FlatMap(add_fingerprint).with_outputs(
+        "lost", main="known"
+    )
+    resolved = (
+        known.known
+        | "ByContent" >> beam.GroupByKey()
+        | "Resolve"
+        >> beam.FlatMapTuple(resolve_copies, settings).with_outputs("copies", main="kept")
+    )
+    kept = resolved.kept
+    total = kept | "CountKept" >> beam.combiners.Count.Globally()
+    sizes = (
+        kept | "Split" >> beam.Map(lambda image: image.split) | beam.combiners.Count.PerElement()
+    )
+    grouped = (
+        kept
+        | "Bucket" >> beam.Map(bucketed, settings.unit_size, pvalue.AsDict(sizes))
+        | "ByUnit" >> beam.GroupByKey()
+        | "Unit" >> beam.MapTuple(make_unit)
+    )
+    captions_read = (
+        annotated
+        | "CaptionsOf" >> beam.Map(lambda pair: len(pair[1].captions))
+        | "SumCaptions" >> beam.CombineGlobally(sum)
+    )
+    return Plan(
+        units=grouped,
+        kept=kept,
+        lost=(notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten(),
+        copies=resolved.copies,
+        total=total,
+        listed=images | "CountListed" >> beam.combiners.Count.Globally(),
+        captions_read=captions_read,
+    )
+
+
+def read_annotations(order: int, path: str, format_name: str) -> Iterator[Any]:
+    """Yield (place, Annotation) of a caption file; malformed rows go to `malformed`."""
+    for row, item in enumerate(annotations.read(files.open_read, path, format_name)):
+        if isinstance(item, Reject):
+            yield pvalue.TaggedOutput("malformed", Lost(item, 0, 0))
+        else:
+            yield (order, row), item
+
+
+def folder_annotation(ref: ImageRef) -> Iterator[Any]:
+    """Yield the annotation that an image's folder name is."""
+    annotation = annotations.from_folders(ref.key)
+    if annotation is not None:
+        yield (0, 0), annotation
+
+
+def read_list(split: str, path: str) -> Iterator[Listed]:
+    """Yield the lines of a list file."""
+    for line in files.read_bytes(path).decode("utf-8-sig").splitlines():
+        if line.strip():
+            yield Listed(line.strip(), split)
+
+
+def join_group(_: str, group: dict[str, Iterable[Any]], lists_given: bool) -> Iterator[Any]:
+    """Yield the images of a stem that have captions; the rest goes to `lost`."""
+    kept, lost = joining.join(group["images"], group["notes"], group["listed"], lists_given)
+    yield from kept
+    for item in lost:
+        yield pvalue.TaggedOutput("lost", item)
+
+
+def add_fingerprint(image: Captioned) -> Iterator[Any]:
+    """Yield (sha256, image); an image that cannot be read goes to `lost`."""
+    result = fingerprints.fingerprint(image.ref)
+    if isinstance(result, Reject):
+        yield pvalue.TaggedOutput("lost", Lost(result, 1, len(image.captions)))
+    else:
+        yield result, image
+
+
+def resolve_copies(sha256: str, group: Iterable[Captioned], settings: Settings) -> Iterator[Any]:
+    """Yield one image for the same bytes under several names; the others go to `copies`.
+
+    The first name in the most held-out split stays, with the captions of all its copies in
+    that split; copies in other splits are left out, so that nothing held out is trained on.
+    """
+    members = sorted(group, key=lambda image: image.ref)
+    divided = [
+        (
+            image.split
+            or splits.by_hash(
+                members[0].ref.key, settings.dev_fraction, settings.test_fraction, settings.seed
+            ),
+            image,
+        )
+        for image in members
+    ]
+    split = splits.most_held_out(name for name, _ in divided)
+    same = [image for name, image in divided if name == split]
+    first = same[0]
+    captions = tuple(caption for image in same for caption in image.captions)
+    yield Planned(first.ref, sha256, captions, split)
+    for name, image in divided:
+        if image is not first:
+            count = 0 if name == split else len(image.captions)
+            yield pvalue.TaggedOutput(
+                "copies", Copied(image.ref, sha256, name, first.ref.key, split, count)
+            )
+
+
+def bucketed(image: Planned, unit_size: int, sizes: dict[str, int]) -> tuple[str, Planned]:
+    """Return an image with the name of its unit."""
+    number = units.bucket(image.sha256, sizes[image.split], unit_size)
+    return f"{image.split}/{number}", image
+
+
+def make_unit(name: str, images: Iterable[Planned]) -> Unit:
+    """Return the unit of a group of images, in an order that no runner changes."""
+    return Unit(name.split("/")[0], tuple(sorted(images, key=lambda image: image.sha256)))

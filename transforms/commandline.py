@@ -1,0 +1,98 @@
+"""What every command shares: strict flags, one-line errors, exit statuses."""
+
+import argparse
+import difflib
+import enum
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from transforms.errors import JobError, UsageError
+
+
+class Exit(enum.IntEnum):
+    """Exit statuses of all commands."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USAGE = 2
+    TOO_MANY_REJECTS = 3
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that takes no abbreviations, shows defaults, and raises UsageError."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError where argparse would print its usage and exit."""
+        raise UsageError(f"{message}; `{self.prog} --help` lists the flags")
+
+    def flags(self) -> list[str]:
+        """Return every flag that the parser knows."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def refuse_unknown(arguments: Iterable[str], known: Iterable[str], prog: str) -> None:
+    """Raise UsageError if any argument is left over, with the flag that was probably meant."""
+    for argument in arguments:
+        flag = argument.split("=", 1)[0]
+        near = difflib.get_close_matches(flag, list(known), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"`{prog} --help` lists the flags"
+        raise UsageError(f"unknown flag {flag}: {hint}")
+
+
+def parse_strictly(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line, refusing what the parser does not know."""
+    options, unknown = parser.parse_known_args(argv)
+    refuse_unknown(unknown, parser.flags(), parser.prog)
+    return options
+
+
+def fraction(text: str) -> float:
+    """Parse a flag's value from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """Parse a flag's value that is a whole number from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def run(main: Callable[[Sequence[str] | None], Exit | None]) -> NoReturn:
+    """Run a command's `main` and exit with its status.
+
+    UsageError, JobError and OSError end in one line on stderr; any other exception is a defect
+    of the program and shows its trace.
+    """
+    # TensorFlow greets with several lines on what the processor could do; errors still show.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        status = main(None)
+    except UsageError as error:
+        _say(str(error))
+        sys.exit(Exit.WRONG_USAGE)
+    except (JobError, OSError) as error:
+        _say(str(error))
+        sys.exit(Exit.FAILED)
+    except KeyboardInterrupt:
+        _say("interrupted; the same command continues where it stopped")
+        sys.exit(Exit.FAILED)
+    sys.exit(Exit.DONE if status is None else status)
+
+
+def _say(message: str) -> None:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
