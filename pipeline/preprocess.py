@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.common import options as flags
+from pipeline.common.paths import absolute
 from pipeline.preprocessing.settings import Performance, Settings
 from transforms import files
 from transforms.commandline import Exit, Parser, fraction, positive, run
@@ -178,11 +179,6 @@ def use_sample(options: argparse.Namespace) -> None:
     options.captions = [f"{SAMPLE}/captions.token.txt"]
     for name in ("train", "dev", "test"):
         setattr(options, f"{name}_list", f"{SAMPLE}/{name}.txt")
-
-
-def absolute(path: str) -> str:
-    """Return a path that a worker in another folder finds as well."""
-    return path if files.is_remote(path) else str(Path(path).expanduser().absolute())
 
 
 def _check_captions(options: argparse.Namespace, captions: tuple[str, ...]) -> tuple[str, str]:

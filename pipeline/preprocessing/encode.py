@@ -1,18 +1,16 @@
 """One unit of preprocessing: read, decode, encode, write."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 
-from pipeline.common import fingerprints, models, progress, units
+from pipeline.common import models, progress, reading, units
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Performance, Settings
 from transforms import encoders, files, images, records, text
-from transforms.prefetch import ordered_map
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode
 
@@ -66,7 +64,15 @@ def encode_unit(
     counts = {"images": 0, "captions": 0, "rejected": 0, "lost": 0}
 
     def encoded() -> Iterator[bytes]:
-        for batch in _batches(unit, settings, performance):
+        sources = [(image, image.ref, image.sha256) for image in unit.images]
+        limits = images.Limits(truncated=settings.truncated)
+        for batch in reading.batches(
+            sources,
+            input_size(settings),
+            limits,
+            performance.batch_size,
+            performance.readers,
+        ):
             kept = []
             for image, result in batch:
                 tokens = _token_ids(image, settings, vocabulary)
@@ -139,40 +145,6 @@ def input_size(settings: Settings) -> tuple[int, int]:
     """Return the (height, width) that images are resized to."""
     encoder = load_encoder(settings)
     return encoder.input_size if encoder else (settings.image_size, settings.image_size)
-
-
-def _batches(
-    unit: Unit, settings: Settings, performance: Performance
-) -> Iterator[list[tuple[Planned, images.Picture | Reject]]]:
-    limits = images.Limits(truncated=settings.truncated)
-    size = input_size(settings)
-
-    def read(image: Planned) -> tuple[Planned, images.Picture | Reject]:
-        return image, read_picture(image, size, limits)
-
-    pictures = ordered_map(
-        read, unit.images, performance.readers, 2 * performance.batch_size + performance.readers
-    )
-    while batch := list(islice(pictures, performance.batch_size)):
-        yield batch
-
-
-def read_picture(
-    image: Planned, size: tuple[int, int], limits: images.Limits
-) -> images.Picture | Reject:
-    """Read and decode one image, or say why not."""
-    ref = image.ref
-    try:
-        data = files.read_bytes(ref.uri)
-    except OSError as error:
-        return fingerprints.unreadable(ref, "read", error)
-    if fingerprints.digest(data) != image.sha256:
-        message = "the file changed while the job ran"
-        return Reject(ref.key, ref.uri, "read", RejectCode.IMAGE_CHANGED, message)
-    try:
-        return images.decode(data, size, limits)
-    except images.ImageError as error:
-        return Reject(ref.key, ref.uri, "decode", error.code, error.message)
 
 
 def _token_ids(

@@ -1,0 +1,102 @@
+"""Caption the images of a folder or glob with a trained captioner.
+
+python -m pipeline.caption --images=photos --captioner=out/captioner --output=out/captions
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from pipeline.captioning.settings import Performance, Settings
+from pipeline.common import options as flags
+from pipeline.common.paths import absolute
+from transforms.commandline import Exit, Parser, positive, run
+from transforms.errors import UsageError
+
+PROG = "python -m pipeline.caption"
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Run the job; returns its exit status.
+
+    Raises:
+        UsageError: wrong input, found before or by the plan.
+        JobError: the job failed.
+    """
+    parser = build_parser()
+    options, beam_options = flags.parse(parser, argv)
+    settings = resolve(options)
+    performance = Performance(options.batch_size, options.readers)
+
+    from pipeline.captioning import job
+    from pipeline.common import launch
+
+    if options.dry_run:
+        print(launch.dry_run(lambda p, path: job.build_dry_run(p, settings, path), beam_options))
+        return Exit.DONE
+    return launch.launch(
+        "caption",
+        lambda p: job.build(p, settings, performance),
+        beam_options,
+        output=settings.output,
+        configuration=settings.configuration(),
+        overwrite=options.overwrite,
+        manifest="captions.json",
+        max_reject_fraction=options.max_reject_fraction,
+    )
+
+
+def build_parser() -> Parser:
+    """Return the parser of the command's own flags."""
+    parser = flags.job_parser(PROG, "Caption the images of a folder or glob.")
+    inputs = parser.add_argument_group("input")
+    inputs.add_argument("--images", help="folder or glob of images")
+    inputs.add_argument("--captioner", help="folder that trainer.task wrote")
+    inputs.add_argument(
+        "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
+    )
+    search = parser.add_argument_group("search")
+    search.add_argument("--beam_width", type=positive, default=3, help="hypotheses kept")
+    search.add_argument(
+        "--length_penalty",
+        type=float,
+        default=1.0,
+        help="power of the length that log-probabilities are divided by",
+    )
+    parser.add_argument(
+        "--export",
+        action="append",
+        choices=("jsonl", "coco"),
+        default=[],
+        help="write captions.jsonl or COCO's results JSON as well; may be repeated",
+    )
+    return parser
+
+
+def resolve(options: argparse.Namespace) -> Settings:
+    """Check every flag against the world and return what the job is to do.
+
+    Raises:
+        UsageError: the first thing that is wrong.
+    """
+    from transforms import captioner, sources
+
+    for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
+        if not getattr(options, name):
+            raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
+    captioner.read_manifest(options.captioner)
+    sources.check(options.images, "--images")
+    return Settings(
+        images=absolute(options.images),
+        output=absolute(options.output),
+        captioner=absolute(options.captioner),
+        captioner_digest=captioner.digest(options.captioner),
+        beam_width=options.beam_width,
+        length_penalty=options.length_penalty,
+        exports=tuple(sorted(set(options.export))),
+        unit_size=options.unit_size,
+        truncated=options.truncated,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
