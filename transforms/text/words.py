@@ -1,0 +1,135 @@
+"""Words as the COCO caption metrics see them.
+
+The metrics (https://github.com/tylin/coco-caption, packaged as pycocoevalcap) split captions with
+Stanford's Penn Treebank tokenizer, a Java program, lower-case the tokens and drop a short list of
+punctuation marks. A vocabulary made of other tokens would be scored for words that it cannot say.
+This module gives the same tokens in pure Python. It was written from the program's observable
+behaviour, by comparing outputs, and shares no code with it; see tests/transforms/text.
+
+The method is the lexer's: at each position every rule is tried, and the longest match wins.
+"""
+
+import re
+from collections.abc import Callable
+
+from transforms.text import ptb_data as data
+
+_L = data.LETTER
+_W = data.WORD
+_WORDS = rf"{_W}+(?:[-_]{_W}+)*"
+
+
+def _whole(match: re.Match[str]) -> list[str]:
+    return [match[0]]
+
+
+def _groups(match: re.Match[str]) -> list[str]:
+    return [group for group in match.groups() if group]
+
+
+def _nothing(match: re.Match[str]) -> list[str]:
+    return []
+
+
+def _brackets(match: re.Match[str]) -> list[str]:
+    return ["".join(data.BRACKETS.get(character, character) for character in match[0])]
+
+
+def _mapped(match: re.Match[str]) -> list[str]:
+    return [data.MAPPED[match[0]]]
+
+
+def _alternatives(words: str) -> str:
+    return "|".join(sorted(map(re.escape, words.split()), key=len, reverse=True))
+
+
+_CLITIC = rf"'(?:ll|re|ve|[dms])(?!{_W})"
+_ABBREVIATION = (
+    rf"(?:(?i:{_alternatives(data.ABBREVIATIONS)})"
+    rf"|{_alternatives(data.CAPITALISED_ABBREVIATIONS)}"
+    rf"|(?i:{_alternatives(data.NUMBERED_ABBREVIATIONS)})(?=\.\s?\d)"
+    rf"|{_L})\."
+)
+
+Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], list[str]]]
+
+
+def _rule(pattern: str, action: Callable[[re.Match[str]], list[str]] = _whole) -> Rule:
+    return re.compile(pattern), action
+
+
+# Of two matches of one length, the earlier rule's counts.
+_RULES: tuple[Rule, ...] = (
+    # Words that the Treebank splits.
+    _rule(rf"(?i:(can)(not)|(gon)(na)|(got)(ta)|(wan)(na)|(lem)(me)|(gim)(me))(?!{_W})", _groups),
+    _rule(r"(?i:('t)(is|was))", _groups),
+    # Negations and other contractions: the stem, then the ending by itself.
+    _rule(rf"{_W}*?(?=[nN]'[tT](?!{_W}))"),
+    _rule(rf"(?i:n't)(?!{_W})"),
+    _rule(rf"(?i:{_CLITIC})"),
+    _rule(r"'(?i:em|til|cause|n'?)|'\d\ds?"),
+    _rule(r"(?i:y'|j'|ol')"),
+    # Names and foreign words that keep their apostrophe.
+    _rule(rf"(?i:[dlon]'{_L}{{2,}}|{_L}+[aeiouy]'[aeiouy]{_L}*|ma'am|o'clock)"),
+    # Plain and compound words, abbreviations, acronyms.
+    _rule(_WORDS),
+    _rule(rf"{_WORDS}(?:/{_WORDS}){{1,2}}"),
+    _rule(rf"{_ABBREVIATION}(?:-{_W}+)*"),
+    _rule(rf"{_L}(?:\.{_L})+\.?(?:-{_W}+)*(?!{_W})"),
+    _rule(rf"{_L}{_W}*(?:\.{_L}{_W}*)+(?:-{_W}+)*"),
+    _rule(rf"[A-Z]+&[A-Z]+(?!{_W})"),
+    # Numbers: signed, decimal, times, dates, fractions.
+    _rule(r"[-+]?\d*(?:[.,:]\d+)+|[-+]?\d+"),
+    _rule(r"(?:\d{1,4}-)?\d{1,4}/\d{1,4}|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}"),
+    _rule(r"\(\d{3}\)(?=[ \xa0]?\d{3})", _brackets),
+    _rule(rf"(?:{_alternatives(data.CURRENCIES)})\$"),
+    # The net.
+    _rule(r"https?://[^\s\"<>|()]+|www\.[^\s\"<>|()]+[^\s\"<>|().,;!?]"),
+    _rule(rf"[\w.:+-]+@(?:{_W}+\.)*{_W}+"),
+    _rule(rf"@{_L}{_W}*(?:_{_W}+)*|#{_L}+"),
+    # Markup and faces.
+    _rule(r"</?[A-Za-z!?][^<>\n]*>", lambda match: match[0].split()),
+    _rule(r"[<>]?[:;=]['-]?[()DPp\]|*]|\^_\^|-_-|[Oo]_[Oo]", _brackets),
+    # Runs of punctuation that are one token, and those that are none.
+    _rule(r"[!?]{2,}|_+|\*{1,2}|#+|@+|<<|>>"),
+    _rule(r"[-'\"`.,:;!?\u0080-\u009f]|\.{2,}", _nothing),
+    _rule(rf"[{re.escape(''.join(data.MAPPED))}]", _mapped),
+    _rule(rf"[{data.SYMBOL}]", _brackets),
+)
+
+_PLAIN = re.compile(r"[a-z]+(?=\s|$)")
+_SPACE = re.compile(r"\s+")
+
+
+def words(text: str) -> list[str]:
+    """Split a caption into the words that the COCO metrics score.
+
+    Args:
+        text: a caption, in any script.
+
+    Returns:
+        Lower-cased tokens without white space, and without the metrics' punctuation list. Symbols
+        that the original does not know (emoji among them) are dropped, as there.
+    """
+    text = text.translate(data.TRANSLATION)
+    tokens: list[str] = []
+    position = 0
+    while position < len(text):
+        if space := _SPACE.match(text, position):
+            position = space.end()
+            continue
+        plain = _PLAIN.match(text, position)
+        if plain and plain[0] not in data.SPLIT:
+            tokens.append(plain[0])
+            position = plain.end()
+            continue
+        best: tuple[int, list[str]] = (position + 1, [])
+        length = 0
+        for pattern, action in _RULES:
+            match = pattern.match(text, position)
+            if match and match.end() - position > length:
+                length = match.end() - position
+                best = (match.end(), action(match))
+        position = best[0]
+        tokens.extend(best[1])
+    return [part for token in tokens for part in token.lower().split() if part not in data.DROPPED]
