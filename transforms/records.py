@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import google_crc32c
 import numpy as np
@@ -30,6 +30,14 @@ SCHEMA = pa.schema(
         ("width", INTS),
     ]
 )
+
+
+class Writer(Protocol):
+    """A file object as far as `write` needs it."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write bytes; return how many."""
+        ...
 
 
 class RecordError(Exception):
@@ -122,7 +130,7 @@ def decode(
     ]
 
 
-def write(stream: BinaryIO, examples: Iterable[bytes]) -> int:
+def write(stream: Writer, examples: Iterable[bytes]) -> int:
     """Write serialised Examples as TFRecord; returns how many."""
     count = 0
     for example in examples:

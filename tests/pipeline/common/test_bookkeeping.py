@@ -1,0 +1,118 @@
+"""Units, books and claims: what makes a run resumable and its result accountable."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.common import claims, progress, units
+from pipeline.common.books import Books
+from transforms.errors import JobError, UsageError
+from transforms.rejects import Reject, RejectCode
+
+REPORT = units.UnitReport(
+    group="train",
+    file="data/x",
+    facts={"records": 1, "bytes": 1, "sha256": "0"},
+    images=1,
+    captions=5,
+    rejects=(Reject("b.jpg", "/b.jpg", "decode", RejectCode.IMAGE_EMPTY, "no bytes"),),
+    rejected=1,
+    lost=5,
+)
+
+
+def remembered(folder: Path, report: units.UnitReport) -> units.UnitReport | None:
+    units.remember(str(folder), "u", report)
+    return units.recall(str(folder), "u")
+
+
+def test_a_finished_unit_is_recalled(tmp_path: Path) -> None:
+    assert units.recall(str(tmp_path), "u") is None
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x").write_bytes(b"x")
+    assert remembered(tmp_path, REPORT) == REPORT
+
+
+def test_a_unit_without_its_file_is_done_again(tmp_path: Path) -> None:
+    assert remembered(tmp_path, REPORT) is None
+
+
+def test_a_unit_with_a_torn_journal_is_done_again(tmp_path: Path) -> None:
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units" / "u.json").write_text('{"group": "tr')
+    assert units.recall(str(tmp_path), "u") is None
+
+
+def test_a_unit_with_a_retryable_reject_is_done_again(tmp_path: Path) -> None:
+    reject = Reject("b.jpg", "/b.jpg", "read", RejectCode.IMAGE_UNREADABLE, "busy")
+    report = dataclasses.replace(REPORT, file="", rejects=(reject,))
+    assert remembered(tmp_path, report) is None
+    assert remembered(tmp_path, dataclasses.replace(report, rejects=())) is not None
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(1, 10**6), st.integers(1, 2000))
+def test_every_image_falls_into_one_of_the_units(digest: bytes, total: int, size: int) -> None:
+    bucket = units.bucket(digest.hex(), total, size)
+    assert 0 <= bucket < max(1, -(-total // size))
+
+
+def test_books_that_do_not_balance_name_the_difference() -> None:
+    images = {"listed": 10, "done": 7, "rejected": 2, "duplicates": 1}
+    Books(images, {}).check()
+    with pytest.raises(JobError, match=r"10 images listed, but .* a difference of -1"):
+        Books({**images, "done": 6}, {}).check()
+    with pytest.raises(JobError, match="captions"):
+        Books(images, {"listed": 1, "done": 0, "rejected": 0, "duplicates": 0}).check()
+
+
+def test_missing_images_count_as_rejects() -> None:
+    images = {"listed": 8, "done": 6, "rejected": 2, "duplicates": 0}
+    assert Books(images, {}, missing=2).reject_fraction() == 0.4
+
+
+def test_an_output_belongs_to_one_configuration(tmp_path: Path) -> None:
+    output = str(tmp_path / "out")
+    mine = {"job": "a", "encoder": "lite0", "lists": (("train", "x"),)}
+    claims.claim(output, mine, overwrite=False)
+    claims.claim(output, mine, overwrite=False)
+    other = {**mine, "encoder": "lite1"}
+    with pytest.raises(UsageError, match=r"encoder was 'lite0', now 'lite1'.*--overwrite"):
+        claims.claim(output, other, overwrite=False)
+    claims.claim(output, other, overwrite=True)
+    with pytest.raises(UsageError, match="holds the output of a"):
+        claims.claim(output, {"job": "b"}, overwrite=True)
+
+
+def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(UsageError, match="files that are not of this job"):
+        claims.claim(str(tmp_path), {"job": "a"}, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_progress_tells_rate_share_and_time_left() -> None:
+    counts = {"total": 1000, "done": 240, "rejected": 10, "resumed": 250}
+    assert progress.line("caption", counts, 5.0) == (
+        "caption: 500 of 1,000 images (250 from an earlier run), 50%, 50 images/s, 0:10 left,"
+        " 10 rejected"
+    )
+
+
+def test_progress_of_several_workers_is_summed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress.display(str(tmp_path), "caption"):
+        for _ in range(2):
+            reporter = progress.Reporter(str(tmp_path), total=10)
+            reporter.add(done=4, rejected=1)
+            reporter.flush()
+    assert "caption: 10 of 10 images, 100%" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_survives_json() -> None:
+    assert json.loads(json.dumps(dataclasses.asdict(REPORT)))["rejects"][0]["code"] == "image_empty"

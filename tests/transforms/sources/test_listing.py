@@ -1,0 +1,70 @@
+"""Listing folders and globs."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms import sources
+from transforms.errors import UsageError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "B.JPG", "c.txt", "d/e.png", "d/f/g.jpeg", ".h.jpg", ".t/i.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def keys(spec: object) -> list[str]:
+    return [ref.key for ref in sources.list_images(str(spec))]
+
+
+def test_a_folder_at_any_depth_in_any_case(folder: Path) -> None:
+    assert keys(folder) == ["B.JPG", "a.jpg", "d/e.png", "d/f/g.jpeg"]
+    assert keys(f"{folder}/") == keys(folder)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.jpg", [".h.jpg", "B.JPG", "a.jpg"]),
+        ("**.jpg", [".h.jpg", ".t/i.jpg", "B.JPG", "a.jpg"]),
+        ("**/*.jp*g", [".h.jpg", ".t/i.jpg", "B.JPG", "a.jpg", "d/f/g.jpeg"]),
+        ("[ab].jpg", ["B.JPG", "a.jpg"]),
+        ("?.txt", ["c.txt"]),
+        ("d/*", ["e.png"]),
+    ],
+)
+def test_globs(folder: Path, pattern: str, expected: list[str]) -> None:
+    assert keys(f"{folder}/{pattern}") == expected
+
+
+def test_a_single_file(folder: Path) -> None:
+    assert keys(folder / "c.txt") == ["c.txt"]
+
+
+def test_a_folder_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
+    odd = tmp_path / "photos [2024]"
+    odd.mkdir()
+    (odd / "a.jpg").write_bytes(b"x")
+    assert keys(odd) == ["a.jpg"]
+
+
+def test_what_is_missing_or_empty_is_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"--images=.*nowhere: there is no folder"):
+        sources.check(str(folder / "nowhere"), "--images")
+    (folder / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"--images=.*empty: there is no image in it"):
+        sources.check(str(folder / "empty"), "--images")
+    sources.check(str(folder), "--images")
+
+
+@given(st.text(st.characters(exclude_characters="/\x00", exclude_categories=["Cs"]), min_size=1))
+def test_a_stem_is_a_name_without_an_image_suffix(name: str) -> None:
+    if "." not in name:
+        assert sources.stem(f"some/where/{name}.JPG") == name
+        assert sources.stem(name) == name
+        assert sources.stem(f"{name}.v2") == f"{name}.v2"

@@ -1,0 +1,74 @@
+"""Files that are whole or absent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from transforms import files
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.bin"
+    with files.atomic(str(path)) as stream:
+        stream.write(b"one")
+        assert not path.exists()
+        stream.write(b"two")
+    assert path.read_bytes() == b"onetwo"
+    assert stream.size == 6
+    assert [p.name for p in path.parent.iterdir()] == ["b.bin"]
+
+
+def test_a_failure_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="stop"), files.atomic(str(path)) as stream:
+        stream.write(b"new")
+        raise RuntimeError("stop")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_rename_that_fails_is_an_error_without_debris(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError), files.atomic(str(tmp_path / "taken")) as stream:
+        stream.write(b"x")
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_full_disk_is_an_error() -> None:
+    # Linux has a device that is always full.
+    with pytest.raises(OSError, match="No space left"), Path("/dev/full").open("wb") as full:
+        files.HashingWriter(full).write(b"x" * 100_000)
+        full.flush()
+
+
+def test_listing_is_sorted_and_complete(tmp_path: Path) -> None:
+    for name in ("b/2.jpg", "b/10.jpg", "a.txt", "c/d/e.JPG", ".hidden"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "c" / "up").symlink_to(tmp_path)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    listed = [(os.path.relpath(i.path, tmp_path), i.size) for i in files.list_files(str(tmp_path))]
+    assert listed == [
+        (".hidden", 7),
+        ("a.txt", 5),
+        ("b/10.jpg", 8),
+        ("b/2.jpg", 7),
+        ("c/d/e.JPG", 9),
+        ("dangling", 0),
+    ]
+
+
+def test_names_that_are_not_text_are_listed_and_read(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
+    (info,) = files.list_files(str(tmp_path))
+    assert files.read_bytes(info.path) == b"x"
+
+
+def test_deleting_twice_is_no_error(tmp_path: Path) -> None:
+    path = str(tmp_path / "a")
+    assert files.write_bytes(path, b"x")["bytes"] == 1
+    files.delete(path)
+    files.delete(path)
+    assert not files.exists(path)
