@@ -66,13 +66,11 @@ class Scorer:
         self._notes: list[str] = []
         self._ptb = self._meteors = tokenizer == "words" and java is not False
         if tokenizer != "words":
-            self._notes.append(
-                f"METEOR is left out: its word lists are English, these are {tokenizer} tokens."
-            )
+            self._warn(f"METEOR is left out: its word lists are English, not for {tokenizer}.")
         elif java is False:
             self._notes.append("METEOR is left out: it needs Java, which this run does without.")
         if len(references) == 1:
-            self._notes.append("CIDEr of a single image is 0: it compares images.")
+            self._warn("CIDEr of a single image is always 0: it weighs words by image.")
 
         flat = [caption for captions in references.values() for caption in captions]
         try:
@@ -173,7 +171,9 @@ class Scorer:
         if self._required:
             raise UsageError(f"Java is required but {error}: {INSTALL_JAVA}") from error
         self._meteors = False
-        note = f"METEOR is left out: {error}; {INSTALL_JAVA}."
+        self._warn(f"METEOR is left out: {error}; {INSTALL_JAVA}.")
+
+    def _warn(self, note: str) -> None:
         self._notes.append(note)
         _log.warning(note)
 

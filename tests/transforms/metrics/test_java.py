@@ -31,7 +31,7 @@ def test_tokens_equal_pycocoevalcaps():
 
 
 def test_the_marks_are_pycocoevalcaps():
-    assert java.PUNCTUATION == set(PUNCTUATIONS)
+    assert set(PUNCTUATIONS) == java.PUNCTUATION
 
 
 def test_no_line_break_of_any_kind_shifts_the_captions():
