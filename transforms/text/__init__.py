@@ -1,7 +1,7 @@
 """Captions as text: normalisation, tokens, and the vocabulary.
 
-Three tokenizers: `words` for languages that put spaces between words, `jieba` for Chinese words, and
-`characters` for other scripts without spaces (Japanese, Thai, Lao, Khmer, Burmese) or for Chinese.
+Three tokenizers: `words` for languages that put spaces between words, `jieba` for Chinese words,
+and `characters` for other scripts without spaces (Japanese, Thai, Lao, Khmer, Burmese).
 """
 
 import re

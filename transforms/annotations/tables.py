@@ -1,0 +1,188 @@
+"""Tables: CSV, TSV and Parquet."""
+
+import csv
+import itertools
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from transforms.annotations.annotation import (
+    Annotation,
+    FormatError,
+    RowError,
+    annotation,
+    lines,
+    reject,
+)
+from transforms.annotations.columns import Columns, find_columns
+from transforms.rejects import Reject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_IMAGE_FILE = re.compile(r".+\.(?:jpe?g|png|gif|bmp|webp|tiff?|ppm)", re.IGNORECASE)
+# A quoted caption may hold line breaks, but a quote that is never closed must not eat the file.
+_MOST_LINES = 20
+
+
+def find_layout(first: str, format: str) -> tuple[str, Columns, bool] | None:
+    """Return a table's separator, its columns, and whether its first line is a header.
+
+    Args:
+        first: the first line.
+        format: `tsv` for tabs, `csv` for one of `,` `;` `|`.
+
+    Returns:
+        None where no separator gives a header with an image and a caption, nor a row that opens
+        with the name of an image file.
+    """
+    splits = []
+    for mark in "\t" if format == "tsv" else ",;|":
+        try:
+            cells = _cells(first, mark) or []
+        except RowError:
+            continue
+        if columns := find_columns(cells):
+            return mark, columns, True
+        splits.append((mark, cells))
+    for mark, cells in splits:
+        if len(cells) > 1 and _IMAGE_FILE.fullmatch(cells[0].strip()):
+            return mark, Columns(0, tuple(range(1, len(cells))), None), False
+    return None
+
+
+def read_table(file: BinaryIO, path: str, format: str) -> Iterator[Annotation | Reject]:
+    """Yield one annotation a row of a CSV or TSV file.
+
+    Raises:
+        FormatError: the first line names no image and no caption.
+    """
+    numbered: Iterator[tuple[int, str | None]] = (
+        (n, line) for n, line in lines(file) if line is None or line.strip()
+    )
+    number, first = next(numbered, (1, None))
+    layout = find_layout(first or "", format)
+    if first is None or layout is None:
+        raise FormatError("its first line names no image and no caption")
+    mark, columns, header = layout
+    width = len(_cells(first, mark) or [])
+    if not header:
+        numbered = itertools.chain([(number, first)], numbered)
+    for number, cells in _rows(numbered, mark):
+        source = f"{path}:{number}"
+        if isinstance(cells, str):
+            yield reject("", source, cells)
+        elif len(cells) != width:
+            yield reject(
+                "",
+                source,
+                f"{len(cells)} columns, not {width}: quote a caption with the separator in it",
+            )
+        else:
+            split = None if columns.split is None else cells[columns.split]
+            captions = [cells[position] for position in columns.captions]
+            yield annotation(cells[columns.image], captions, split, source)
+
+
+def _rows(
+    numbered: Iterator[tuple[int, str | None]], mark: str
+) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield each row's first line number, and its cells or what is wrong with it."""
+    pending: deque[tuple[int, str | None]] = deque()
+    while True:
+        if not pending:
+            pending.extend(itertools.islice(numbered, 1))
+        if not pending:
+            return
+        number = pending[0][0]
+        used, cells = _row(pending, numbered, mark)
+        for _ in range(used):
+            pending.popleft()
+        yield number, cells
+
+
+def _row(
+    pending: deque[tuple[int, str | None]], numbered: Iterator[tuple[int, str | None]], mark: str
+) -> tuple[int, list[str] | str]:
+    """Return how many of the pending lines one row takes, and its cells or what is wrong with it.
+
+    A row whose quotes close on a later line takes the lines up to there; one whose quotes never
+    close is one bad line, and the next line opens a row again.
+    """
+    first = pending[0][1]
+    if first is None:
+        return 1, "not UTF-8 text"
+    text = ""
+    for used in range(1, _MOST_LINES + 1):
+        if len(pending) < used:
+            pending.extend(itertools.islice(numbered, 1))
+        line = pending[used - 1][1] if len(pending) >= used else None
+        if line is None:
+            break
+        text += line
+        try:
+            cells = _cells(text, mark)
+        except RowError:
+            break
+        if cells is not None:
+            return used, cells
+    if mark == "\t":  # many a tab-separated file has no quoting at all
+        return 1, first.rstrip("\r\n").split(mark)
+    return 1, "a quote is not closed, or text follows a closed one"
+
+
+def _cells(text: str, mark: str) -> list[str] | None:
+    """Return a row's cells, or None where a quote is still open at the end.
+
+    Raises:
+        RowError: the text is no row, however it goes on.
+    """
+    spaced = mark in ",;"
+    try:
+        rows = list(csv.reader([text], delimiter=mark, strict=True, skipinitialspace=spaced))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            return None
+        raise RowError(str(error)) from error
+    return rows[0] if rows else []
+
+
+def read_parquet(file: BinaryIO, path: str) -> Iterator[Annotation | Reject]:
+    """Yield one annotation a row of a Parquet file; captions may be strings or lists of them.
+
+    Raises:
+        FormatError: not a Parquet file, or without an image and a caption.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(file)
+        schema = table.schema_arrow
+        columns = find_columns([field.name if _is_text(field.type) else "" for field in schema])
+        if columns is None:
+            raise FormatError(f"its columns are {', '.join(schema.names) or 'none'}")
+        wanted = [columns.image, *columns.captions]
+        wanted += [] if columns.split is None else [columns.split]
+        number = 0
+        for batch in table.iter_batches(1024, columns=[schema.names[i] for i in wanted]):
+            for row in batch.to_pylist():
+                number += 1
+                captions: list[Any] = []
+                for position in columns.captions:
+                    value = row[schema.names[position]]
+                    captions.extend(value if isinstance(value, list) else [value])
+                split = None if columns.split is None else row[schema.names[columns.split]]
+                name = row[schema.names[columns.image]]
+                yield annotation(name, captions, split, f"{path}#{number}")
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(str(error).partition("\n")[0]) from error
+
+
+def _is_text(kind: "pa.DataType") -> bool:
+    import pyarrow.types as t
+
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return t.is_string(kind) or t.is_large_string(kind) or t.is_integer(kind)
