@@ -53,7 +53,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         pipeline
         | "CaptionFiles" >> beam.Create(list(enumerate(settings.captions)))
         | "ReadCaptions"
-        >> beam.FlatMapTuple(read_annotations, settings.captions_format).with_outputs(
+        >> beam.FlatMap(read_annotations, settings.captions_format).with_outputs(
             "malformed", main="notes"
         )
     )
@@ -73,7 +73,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         }
         | "ByStem" >> beam.CoGroupByKey()
         | "Join"
-        >> beam.FlatMapTuple(join_group, bool(settings.lists)).with_outputs("lost", main="joined")
+        >> beam.FlatMap(join_group, bool(settings.lists)).with_outputs("lost", main="joined")
     )
     known = joined.joined | "Fingerprint" >> beam.FlatMap(add_fingerprint).with_outputs(
         "lost", main="known"
@@ -81,8 +81,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     resolved = (
         known.known
         | "ByContent" >> beam.GroupByKey()
-        | "Resolve"
-        >> beam.FlatMapTuple(resolve_copies, settings).with_outputs("copies", main="kept")
+        | "Resolve" >> beam.FlatMap(resolve_copies, settings).with_outputs("copies", main="kept")
     )
     kept = resolved.kept
     total = kept | "CountKept" >> beam.combiners.Count.Globally()
@@ -111,8 +110,9 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     )
 
 
-def read_annotations(order: int, path: str, format_name: str) -> Iterator[Any]:
+def read_annotations(numbered: tuple[int, str], format_name: str) -> Iterator[Any]:
     """Yield (place, Annotation) of a caption file; malformed rows go to `malformed`."""
+    order, path = numbered
     for row, item in enumerate(annotations.read(files.open_read, path, format_name)):
         if isinstance(item, Reject):
             yield pvalue.TaggedOutput("malformed", Lost(item, 0, 0))
@@ -134,8 +134,11 @@ def read_list(split: str, path: str) -> Iterator[Listed]:
             yield Listed(line.strip(), split)
 
 
-def join_group(_: str, group: dict[str, Iterable[Any]], lists_given: bool) -> Iterator[Any]:
+def join_group(
+    stem_group: tuple[str, dict[str, Iterable[Any]]], lists_given: bool
+) -> Iterator[Any]:
     """Yield the images of a stem that have captions; the rest goes to `lost`."""
+    _, group = stem_group
     kept, lost = joining.join(group["images"], group["notes"], group["listed"], lists_given)
     yield from kept
     for item in lost:
@@ -151,12 +154,13 @@ def add_fingerprint(image: Captioned) -> Iterator[Any]:
         yield result, image
 
 
-def resolve_copies(sha256: str, group: Iterable[Captioned], settings: Settings) -> Iterator[Any]:
+def resolve_copies(content: tuple[str, Iterable[Captioned]], settings: Settings) -> Iterator[Any]:
     """Yield one image for the same bytes under several names; the others go to `copies`.
 
     The first name in the most held-out split stays, with the captions of all its copies in
     that split; copies in other splits are left out, so that nothing held out is trained on.
     """
+    sha256, group = content
     members = sorted(group, key=lambda image: image.ref)
     divided = [
         (

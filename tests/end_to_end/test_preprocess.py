@@ -1,0 +1,234 @@
+"""pipeline.preprocess as its users run it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import preprocess
+from tests.faults.jobs import tree
+from transforms import encoders, files, images, sample, text
+from transforms.commandline import Exit
+from transforms.dataset import open_dataset
+from transforms.errors import UsageError
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in sample, with the faults that real folders have."""
+    folder = tmp_path_factory.mktemp("scenes")
+    sample.write(folder, COUNT)
+    pictures = folder / "images"
+    names = sorted(path.name for path in pictures.iterdir())
+    (pictures / "broken.jpg").write_bytes((pictures / names[0]).read_bytes()[:2000])
+    (pictures / "empty.jpg").write_bytes(b"")
+    (pictures / "uncaptioned.jpg").write_bytes((pictures / names[1]).read_bytes() + b"x")
+    # The bytes of a train and of a dev image under second names, in the train list.
+    dev = (folder / "dev.txt").read_text().split()[0]
+    shutil.copy(pictures / names[2], pictures / "copy.jpg")
+    shutil.copy(pictures / dev, pictures / "leak.jpg")
+    with (folder / "captions.token.txt").open("a") as stream:
+        for name in ("broken", "empty", "copy", "leak", "missing"):
+            stream.writelines(f"{name}.jpg#{i}\tA caption of {name}.\n" for i in range(5))
+    with (folder / "train.txt").open("a") as stream:
+        stream.writelines(
+            f"{name}.jpg\n" for name in ("broken", "empty", "copy", "leak", "missing")
+        )
+    return folder
+
+
+def flags(scenes: Path, output: Path, *more: str) -> list[str]:
+    return [
+        f"--images={scenes}/images",
+        f"--captions={scenes}/captions.token.txt",
+        *(f"--{split}_list={scenes}/{split}.txt" for split in ("train", "dev", "test")),
+        f"--output={output}",
+        "--min_count=2",
+        "--unit_size=10",
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def output(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("preprocessed") / "dataset"
+    assert preprocess.main(flags(scenes, folder)) is Exit.DONE
+    return folder
+
+
+def test_every_image_has_an_outcome(output: Path) -> None:
+    manifest = json.loads((output / "dataset.json").read_text())
+    assert manifest["books"] == {
+        "images": {"listed": COUNT + 5, "done": COUNT, "rejected": 3, "duplicates": 2},
+        "captions": {
+            "listed": 5 * COUNT + 25,
+            "done": 5 * COUNT + 5,
+            "rejected": 15,
+            "duplicates": 5,
+        },
+        "missing": 1,
+    }
+    rejects = {
+        row["key"]: row["code"] for row in pq.read_table(output / "rejects.parquet").to_pylist()
+    }
+    assert rejects == {
+        "broken.jpg": "image_truncated",
+        "empty.jpg": "image_empty",
+        "uncaptioned.jpg": "caption_missing",
+        "missing.jpg": "image_missing",
+    }
+
+
+def test_copies_stay_out_of_other_splits(scenes: Path, output: Path) -> None:
+    dev = (scenes / "dev.txt").read_text().split()[0]
+    rows = pq.read_table(output / "duplicates.parquet").to_pylist()
+    leak = next(row for row in rows if row["key"] == "leak.jpg")
+    assert (leak["split"], leak["original_split"], leak["original_key"]) == ("train", "dev", dev)
+    dataset = open_dataset(output)
+    captions = {r.key: r.captions for split in ("train", "dev") for r in dataset.records(split)}
+    assert len(captions[dev]) == 5
+    assert "A caption of copy." in captions["copy.jpg"]
+    assert len(captions["copy.jpg"]) == 10
+
+
+def test_records_hold_what_the_image_and_its_captions_give(scenes: Path, output: Path) -> None:
+    dataset = open_dataset(output)
+    record = next(iter(dataset.records("dev")))
+    encoder = encoders.load("efficientnet-lite0", features="grid")
+    data = (scenes / "images" / record.key).read_bytes()
+    pixels = images.decode(data, encoder.input_size).pixels
+    expected = encoder.encode(pixels[None])[0].astype("float16")
+    assert record.features is not None
+    np.testing.assert_array_equal(record.features, expected)
+    for caption, ids in zip(record.captions, record.token_ids, strict=True):
+        tokens = text.tokenize(caption, "words")
+        words = [word if word in dataset.vocabulary.tokens else "<unk>" for word in tokens]
+        assert [dataset.vocabulary.tokens[i] for i in ids] == ["<start>", *words, "<end>"]
+
+
+def test_the_vocabulary_is_of_the_train_split_alone(output: Path) -> None:
+    dataset = open_dataset(output)
+    counts = Counter(
+        word
+        for record in dataset.records("train")
+        for caption in record.captions
+        for word in text.tokenize(caption, "words")
+    )
+    # Of the rejected train image the captions count too: they are known before it is decoded.
+    counts.update(["a", "caption", "of", "broken"] * 5 + ["a", "caption", "of", "empty"] * 5)
+    assert set(dataset.vocabulary.tokens[4:]) == {w for w, count in counts.items() if count >= 2}
+
+
+def test_tensorflow_sees_the_same(output: Path) -> None:
+    dataset = open_dataset(output)
+    for record, example in zip(dataset.records("train"), dataset.tf_dataset("train"), strict=True):
+        assert example["key"].numpy().decode() == record.key
+        np.testing.assert_array_equal(example["features"].numpy(), record.features)
+        ids = [tuple(row[row != 0]) for row in example["token_ids"].numpy()]
+        assert ids == list(record.token_ids)
+
+
+def test_a_rerun_and_more_workers_write_the_same_bytes(
+    scenes: Path, output: Path, tmp_path: Path
+) -> None:
+    before = tree(output)
+    assert preprocess.main(flags(scenes, output)) is Exit.DONE
+    assert tree(output) == before
+    more = ("--direct_num_workers=2", "--direct_running_mode=multi_processing")
+    assert preprocess.main(flags(scenes, tmp_path / "two", *more)) is Exit.DONE
+    assert tree(tmp_path / "two") == before
+
+
+def test_a_lost_file_is_made_again_and_stale_ones_go(
+    scenes: Path, output: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "dataset"
+    shutil.copytree(output, copy)
+    next((copy / "data").iterdir()).unlink()
+    (copy / "data" / "train-0.tfrecord").write_bytes(b"stale")
+    (copy / "data" / f"{files.TEMPORARY_PREFIX}0").write_bytes(b"torn")
+    with pytest.raises(UsageError, match="is missing"):
+        open_dataset(copy)
+    assert preprocess.main(flags(scenes, copy)) is Exit.DONE
+    assert tree(copy) == tree(output)
+
+
+def test_too_many_rejects_have_a_status_of_their_own(scenes: Path, output: Path) -> None:
+    assert (
+        preprocess.main(flags(scenes, output, "--max_reject_fraction=0.01"))
+        is Exit.TOO_MANY_REJECTS
+    )
+
+
+def test_images_can_be_stored_instead_of_features(scenes: Path, tmp_path: Path) -> None:
+    more = ("--encoder=none", "--image_size=64")
+    assert preprocess.main(flags(scenes, tmp_path / "d", *more)) is Exit.DONE
+    dataset = open_dataset(tmp_path / "d")
+    record = next(dataset.records("train"))
+    assert record.features is None
+    assert record.image is not None
+    assert images.decode(record.image, None).pixels.shape == (64, 64, 3)
+    assert dataset.stores_images
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preprocess.main(flags(scenes, tmp_path / "d", "--dry_run")) is Exit.DONE
+    printed = capsys.readouterr().out
+    assert "duplicates: 2" in printed
+    assert "rejects, image_missing: 1" in printed
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("--images=nowhere", "--images=nowhere: there is no folder nowhere"),
+        ("--captions=nowhere.txt", "nowhere.txt"),
+        ("--captions_format=coco", "captions.token.txt"),
+        ("--captions_format=latex", "--captions_format=latex: use auto or one of"),
+        ("--dev_list=nowhere.txt", "nowhere.txt: there is no such file"),
+        ("--encoder=resnext9000", "resnext9000"),
+        ("--encoder_weights=nowhere.pth", "nowhere.pth"),
+        ("--dev_fraction=0.7", "leave nothing for train"),
+        ("--features=both", "invalid choice: 'both'"),
+        ("--epochs=3", "unknown flag --epochs"),
+        ("--min_count=3", "min_count was 2, now 3"),
+    ],
+)
+def test_wrong_use_is_one_line_before_work(
+    scenes: Path, output: Path, changed: str, message: str
+) -> None:
+    before = tree(output)
+    extra = ["--test_fraction=0.5"] if "dev_fraction" in changed else []
+    base = [f for f in flags(scenes, output) if not f.startswith(changed.split("=")[0] + "=")]
+    with pytest.raises(UsageError) as caught:
+        preprocess.main([*base, changed, *extra])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert tree(output) == before
+
+
+def test_nothing_left_is_wrong_use(scenes: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "images"
+    pictures.mkdir()
+    (pictures / "broken.jpg").write_bytes(b"not an image")
+    (tmp_path / "captions.csv").write_text("image,caption\nbroken.jpg,A broken picture\n")
+    command = [sys.executable, "-m", "pipeline.preprocess", f"--images={pictures}"]
+    command += [f"--captions={tmp_path}/captions.csv", f"--output={tmp_path}/d", "--min_count=1"]
+    command += ["--dev_fraction=0", "--test_fraction=0", "--encoder=none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == Exit.WRONG_USAGE
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: no image is left: all of the 1 images were rejected")
+    assert "image_not_an_image" in last
+    assert "Traceback" not in done.stderr
