@@ -48,7 +48,10 @@ def ptb_tokens(captions: Sequence[str], *, timeout: float = 600.0) -> list[list[
     command += ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
     try:
         done = subprocess.run(
-            command, input="\n".join(lines).encode(), capture_output=True, timeout=timeout
+            command,
+            input="\n".join(lines).encode(errors="replace"),
+            capture_output=True,
+            timeout=timeout,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise JavaError(f"the PTB tokenizer did not finish: {error}") from error
@@ -115,7 +118,7 @@ def _converse(
 
     def ask(*fields: str) -> bytes:
         assert process.stdin and process.stdout
-        process.stdin.write((" ||| ".join(fields) + "\n").encode())
+        process.stdin.write((" ||| ".join(fields) + "\n").encode(errors="replace"))
         process.stdin.flush()
         return process.stdout.readline()
 

@@ -1,0 +1,186 @@
+"""Score captions against references and write a page to look at. Needs no Beam.
+
+python -m pipeline.evaluate --captions=out/captions --references=captions.token.txt --output=report
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.evaluating.report import MANIFEST, PAGE, Work, left_out, write
+from transforms import annotations, candidates, files, references, sources, text
+from transforms.candidates import Candidate
+from transforms.commandline import Exit, Parser, parse_strictly, run
+from transforms.errors import UsageError
+from transforms.metrics import Scorer
+from transforms.rejects import Reject
+
+PROG = "python -m pipeline.evaluate"
+FORMATS = tuple(name for name in annotations.FORMATS if name != "folders")
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Evaluate; returns the exit status.
+
+    Raises:
+        UsageError: wrong input, found before anything is scored.
+    """
+    options = parse_strictly(build_parser(), argv)
+    work = resolve(options)
+    counts = work.joined.counts
+    print(
+        f"evaluate: {counts['evaluated']:,} images with {counts['references']:,} references,"
+        f" tokenizer {work.tokenizer}",
+        file=sys.stderr,
+    )
+    for note in left_out(work.joined):
+        print(f"evaluate: {note}", file=sys.stderr)
+    if options.dry_run:
+        return Exit.DONE
+    logging.basicConfig(format="evaluate: %(message)s")
+    texts = {candidate.key: candidate.caption for candidate in work.chosen}
+    scorer = Scorer(work.joined.references, tokenizer=work.tokenizer)
+    result, constant, floor = scorer.score_beside_floor(texts)
+    write(options.output, work, result, constant, floor, options.images)
+
+    print(f"{'':8}{'captions':>10}{'floor':>10}")
+    for name in result.scores:
+        print(f"{name:8}{result.scores[name]:10.3f}{floor.scores[name]:10.3f}")
+    print(f"floor: {constant!r} for every image")
+    print(f"page: {files.join(options.output, PAGE)}")
+    return Exit.DONE
+
+
+def build_parser() -> Parser:
+    """Return the parser of the command's flags."""
+    parser = Parser(PROG, "Score captions against references and write a page to look at.")
+    add = parser.add_argument
+    add("--captions", help=f"what is judged: {candidates.FORMATS}")
+    add("--references", help="captions that people wrote, in any format that preprocess reads")
+    add("--references_format", choices=("auto", *FORMATS), default="auto", help="their format")
+    add("--output", help="folder or bucket path to write")
+    add("--images", help="folder of the images, for the page, where the captions do not know")
+    add("--keys", help="file that lists the images to evaluate, one a line")
+    add("--split", choices=("train", "dev", "test"), help="references of this split alone")
+    add(
+        "--tokenizer",
+        choices=("auto", *text.TOKENIZERS),
+        default="auto",
+        help="how words are found; auto goes by the references' script",
+    )
+    add("--overwrite", action="store_true", help="replace a report of other inputs")
+    add("--dry_run", action="store_true", help="print what would be evaluated and stop")
+    return parser
+
+
+def resolve(options: argparse.Namespace) -> Work:
+    """Read and join the inputs.
+
+    Raises:
+        UsageError: the first thing that is wrong.
+    """
+    for name, example in (
+        ("captions", "out/captions"),
+        ("references", "captions.token.txt"),
+        ("output", "out/report"),
+    ):
+        if not getattr(options, name):
+            raise UsageError(f"--{name} is missing: for example --{name}={example}")
+    if options.images:
+        sources.check(options.images, "--images")
+    _check_output(options)
+    listed = _listed(options.keys) if options.keys else None
+    judged = candidates.read(options.captions)
+    form, head = annotations.check(files.open_read, options.references, options.references_format)
+    malformed: list[Reject] = []
+    joined = references.join(
+        judged,
+        _annotations(options.references, form, malformed),
+        only=listed,
+        split=options.split,
+    )
+    if malformed:
+        joined.counts["references_malformed"] = len(malformed)
+        joined.examples["references_malformed"] = [
+            reject.message for reject in malformed[: references.EXAMPLES]
+        ]
+    if not joined.references:
+        raise UsageError(_nothing_in_common(options, judged, head))
+    tokenizer = options.tokenizer
+    if tokenizer == "auto":
+        tokenizer = text.choose_tokenizer(c for item in head for c in item.captions)
+    return Work(
+        [candidate for candidate in judged if candidate.key in joined.references],
+        joined,
+        tokenizer,
+        {**_configuration(options), "references_format": form, "tokenizer": tokenizer},
+    )
+
+
+def _configuration(options: argparse.Namespace) -> dict[str, str | None]:
+    names = ("captions", "references", "references_format", "images", "keys", "split", "tokenizer")
+    return {name: getattr(options, name) for name in names}
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Refuse to replace the report of other inputs, or to write where that is impossible."""
+    output = options.output
+    if not files.is_remote(output) and Path(output).exists() and not Path(output).is_dir():
+        raise UsageError(f"--output={output}: this is a file; name a folder")
+    path = files.join(output, MANIFEST)
+    if options.overwrite or not files.exists(path):
+        return
+    try:
+        there = json.loads(files.read_bytes(path))["configuration"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: this is no report; name another --output") from error
+    ours = _configuration(options)
+    # What the earlier report resolved from `auto` may stand for the same inputs.
+    for name in ("captions", "references", "keys", "split"):
+        if there.get(name) != ours[name]:
+            raise UsageError(
+                f"--output={output}: there is a report with --{name}={there.get(name)}; name"
+                " another --output, or add --overwrite"
+            )
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        lines = files.read_bytes(path).decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--keys={path}: it cannot be read ({error}); check the path") from error
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise UsageError(f"--keys={path}: it is empty; list the images' names, one a line")
+    return names
+
+
+def _annotations(path: str, form: str, malformed: list[Reject]) -> Iterator[annotations.Annotation]:
+    for item in annotations.read(files.open_read, path, form):
+        if isinstance(item, Reject):
+            malformed.append(item)
+        else:
+            yield item
+
+
+def _nothing_in_common(
+    options: argparse.Namespace,
+    judged: Sequence[Candidate],
+    head: Sequence[annotations.Annotation],
+) -> str:
+    limits = [f"--{name}={getattr(options, name)}" for name in ("keys", "split")]
+    limits = [limit for limit in limits if not limit.endswith("=None")]
+    return (
+        f"no caption in {options.captions} (such as {judged[0].key}) has references in"
+        f" {options.references}"
+        + (f" (such as {head[0].name})" if head else "")
+        + (f" within {' and '.join(limits)}" if limits else "")
+        + ": give the references of the same images, by the same names"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,178 @@
+"""Writing an evaluation's report: its manifest, its table of images and its page."""
+
+import dataclasses
+import hashlib
+import json
+import random
+from typing import Any
+
+from transforms import candidates, captions_table, files, manifests, references, sources
+from transforms.candidates import Candidate
+from transforms.metrics import Result
+from transforms.pages import Card, Metric, Report, report, thumbnail
+
+MANIFEST, PAGE, IMAGES = "report.json", "report.html", "images.jsonl"
+CARDS = 12
+
+# What was left out, by the name of its count in the manifest.
+LEFT_OUT = {
+    "captions_without_references": "captions without references",
+    "references_without_caption": "images with references, but without a caption",
+    "references_ambiguous": "names of references that mean several captions",
+    "captions_not_listed": "captions of images that --keys does not list",
+    "listed_without_caption": "names in --keys without a caption",
+    "references_malformed": "rows of references that cannot be read",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """All that is scored.
+
+    Attributes:
+        chosen: the captions to evaluate, each with references.
+        joined: their references, and what was left out.
+        tokenizer: how words are found.
+        configuration: the flags, resolved.
+    """
+
+    chosen: list[Candidate]
+    joined: references.Joined
+    tokenizer: str
+    configuration: dict[str, str | None]
+
+
+def write(
+    output: str, work: Work, result: Result, constant: str, floor: Result, images: str | None
+) -> None:
+    """Write the report, its manifest last.
+
+    Args:
+        output: folder or bucket path.
+        work: what was scored.
+        result: the captions' scores.
+        constant: the constant caption that is the floor.
+        floor: its scores.
+        images: folder of the images, where the captions do not say where they are.
+    """
+    # Without its manifest, what stands there until the end is no report.
+    files.delete(files.join(output, MANIFEST))
+    lines = [
+        {
+            "key": candidate.key,
+            "cider": result.cider[candidate.key],
+            "caption": candidate.caption,
+            "references": work.joined.references[candidate.key],
+        }
+        for candidate in work.chosen
+    ]
+    rows = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    software = manifests.software()
+    page = report(
+        Report(
+            title="Evaluation of captions",
+            facts=_facts(work),
+            metrics=[
+                Metric(name, result.scores[name], floor.scores[name]) for name in result.scores
+            ],
+            floor_caption=constant,
+            notes=[*result.notes, *left_out(work.joined)],
+            cider=[result.cider[candidate.key] for candidate in work.chosen],
+            sections=_sections(work, result, _uris(images, work.chosen)),
+            software=software,
+        )
+    )
+    written = {
+        name: files.write_bytes(files.join(output, name), content.encode("utf-8", "replace"))
+        for name, content in ((IMAGES, rows), (PAGE, page))
+    }
+    manifest: dict[str, Any] = {
+        "format": "beamcap.report",
+        "version": 1,
+        "configuration": work.configuration,
+        "inputs": _inputs(work.configuration),
+        "metrics": result.scores,
+        "floor": {"caption": constant, "metrics": floor.scores},
+        "notes": list(result.notes),
+        "counts": work.joined.counts,
+        "left_out": work.joined.examples,
+        "files": written,
+        "software": software,
+    }
+    files.write_json(files.join(output, MANIFEST), manifest)
+
+
+def left_out(joined: references.Joined) -> list[str]:
+    return [
+        f"left out: {joined.counts[kind]:,} {words}, such as {', '.join(joined.examples[kind][:3])}"
+        for kind, words in LEFT_OUT.items()
+        if joined.counts.get(kind)
+    ]
+
+
+def _facts(work: Work) -> dict[str, str]:
+    counts, flags = work.joined.counts, work.configuration
+    return {
+        "Images": f"{counts['evaluated']:,}",
+        "References": f"{counts['references']:,}",
+        "Tokenizer": work.tokenizer,
+        "Captions": str(flags["captions"]),
+        "References from": str(flags["references"]),
+    } | {name.capitalize(): str(flags[name]) for name in ("split", "keys") if flags[name]}
+
+
+def _sections(work: Work, result: Result, uris: dict[str, str]) -> dict[str, list[Card]]:
+    """Choose the images that the page shows: the best, the worst, and some by chance."""
+    ranked = sorted(work.chosen, key=lambda each: (-result.cider[each.key], each.key))
+    if len(ranked) <= 3 * CARDS:
+        groups = {"Every image, the best first": ranked}
+    else:
+        middle = ranked[CARDS:-CARDS]
+        groups = {
+            "The best": ranked[:CARDS],
+            "The worst": ranked[: -CARDS - 1 : -1],
+            "Others, drawn by chance": random.Random(0).sample(middle, CARDS),
+        }
+    return {
+        heading: [
+            Card(
+                key=each.key,
+                caption=each.caption,
+                image=_picture(uris.get(each.key, each.uri), each.size),
+                score=each.score,
+                cider=result.cider[each.key],
+                references=tuple(work.joined.references[each.key]),
+            )
+            for each in group
+        ]
+        for heading, group in groups.items()
+    }
+
+
+def _uris(folder: str | None, chosen: list[Candidate]) -> dict[str, str]:
+    """Find the images of the captions in a folder."""
+    if not folder:
+        return {}
+    names = references.Names(candidate.key for candidate in chosen)
+    return {key: ref.uri for ref in sources.list_images(folder) for key in names.find(ref.key)}
+
+
+def _picture(uri: str | None, size: tuple[int, int] | None) -> str | None:
+    if uri is None:
+        return None
+    try:
+        return thumbnail(files.read_bytes(uri), original=size)
+    except OSError:
+        return None
+
+
+def _inputs(configuration: dict[str, str | None]) -> dict[str, str]:
+    """Return the sha256 of each input file; of a captions directory, that of its manifest."""
+    found = {}
+    for name in ("captions", "references", "keys"):
+        path = configuration[name]
+        if path is not None:
+            if name == "captions" and candidates.is_table(path):
+                path = files.join(path, captions_table.MANIFEST)
+            found[name] = hashlib.sha256(files.read_bytes(path)).hexdigest()
+    return found

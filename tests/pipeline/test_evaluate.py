@@ -1,0 +1,268 @@
+"""pipeline.evaluate: from captions and references to a report that tells the truth."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import evaluate
+from tests import data
+from transforms import images
+from transforms.commandline import Exit
+from transforms.errors import UsageError
+
+WORDS = ["red", "green", "blue", "small", "large", "round"]
+
+
+@pytest.fixture
+def without_java(monkeypatch, tmp_path):
+    """METEOR takes seconds to start; most tests need none of it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Make pictures, a captions directory of them, and a Flickr token file of references."""
+    rows, lines = [], []
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    for number, word in enumerate(WORDS):
+        path = tmp_path / "photos" / "sub" / f"{number}.jpg"
+        path.write_bytes(images.to_jpeg(np.full((30, 40, 3), 40 * number, np.uint8)))
+        rows.append(
+            {
+                "key": f"sub/{number}.jpg",
+                "uri": str(path),
+                "sha256": "0" * 64,
+                "width": 40,
+                "height": 30,
+                "caption": f"a {word} <b>ball</b> lies here",
+                "score": -0.5,
+                "alternatives": [{"caption": "a ball", "score": -0.7}],
+            }
+        )
+        lines += [
+            f"{number}.jpg#{i}\tA {word} ball {verb}." for i, verb in enumerate(("lies", "is"))
+        ]
+    lines.append("elsewhere.jpg#0\tA ball that has no caption.")
+    (tmp_path / "references.txt").write_text("\n".join(lines))
+    table = tmp_path / "captions"
+    (table / "data").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), table / "data" / "0.parquet")
+    content = (table / "data" / "0.parquet").read_bytes()
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = {
+        "format": "beamcap.captions",
+        "version": 1,
+        "data": ["data/0.parquet"],
+        "files": {"data/0.parquet": facts},
+    }
+    (table / "captions.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def flags(world, **changes):
+    values = {
+        "captions": world / "captions",
+        "references": world / "references.txt",
+        "output": world / "report",
+    } | changes
+    return [f"--{name}={value}" for name, value in values.items() if value is not None]
+
+
+def test_a_report_of_a_captions_directory(world, without_java, capsys):
+    assert evaluate.main(flags(world)) == Exit.DONE
+    out = capsys.readouterr()
+    report = json.loads((world / "report" / "report.json").read_text())
+    assert report["format"] == "beamcap.report" and report["version"] == 1
+    assert report["counts"] == {
+        "captions": 6,
+        "images_with_references": 7,
+        "evaluated": 6,
+        "references": 12,
+        "references_without_caption": 1,
+    }
+    assert report["left_out"] == {"references_without_caption": ["elsewhere.jpg"]}
+    assert report["configuration"]["references_format"] == "flickr"
+    assert report["configuration"]["tokenizer"] == "words"
+    assert list(report["metrics"]) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"]
+    assert report["metrics"].keys() == report["floor"]["metrics"].keys()
+    assert report["metrics"]["CIDEr"] > report["floor"]["metrics"]["CIDEr"] > 0
+    assert "METEOR is left out" in report["notes"][0]
+    for name, facts in report["files"].items():
+        content = (world / "report" / name).read_bytes()
+        assert facts == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    each = [json.loads(line) for line in (world / "report/images.jsonl").read_text().splitlines()]
+    assert [row["key"] for row in each] == [f"sub/{number}.jpg" for number in range(6)]
+    mean = sum(row["cider"] for row in each) / 6
+    assert mean == pytest.approx(report["metrics"]["CIDEr"])
+    page = (world / "report" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 6
+    assert "A red ball lies." in page and "&lt;b&gt;ball&lt;/b&gt;" in page and "<b>" not in page
+    assert "elsewhere.jpg" in page
+    # The table on stdout, what was left out on stderr.
+    assert f"CIDEr   {report['metrics']['CIDEr']:10.3f}" in out.out
+    assert "1 images with references, but without a caption, such as elsewhere.jpg" in out.err
+
+
+def test_the_same_inputs_give_the_same_bytes(world, without_java):
+    evaluate.main(flags(world))
+    before = {path.name: path.read_bytes() for path in (world / "report").iterdir()}
+    evaluate.main(flags(world))
+    assert {path.name: path.read_bytes() for path in (world / "report").iterdir()} == before
+
+
+def test_a_file_of_captions_finds_its_pictures_in_a_folder(world, without_java):
+    (world / "captions.csv").write_text("image,caption\n0,a red ball\n1,a green ball\n")
+    changes = {"captions": world / "captions.csv", "images": world / "photos"}
+    assert evaluate.main(flags(world, **changes)) == Exit.DONE
+    page = (world / "report" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 2
+
+
+def test_pictures_that_are_gone_do_not_stop_a_report(world, without_java):
+    for path in (world / "photos" / "sub").iterdir():
+        path.unlink()
+    assert evaluate.main(flags(world)) == Exit.DONE
+    assert (world / "report/report.html").read_text().count("could not be read") == 6
+
+
+def test_a_list_of_keys_decides_what_is_evaluated(world, without_java):
+    (world / "keys.txt").write_text("0.jpg\n\nsub/3.jpg\nabsent.jpg\n")
+    evaluate.main(flags(world, keys=world / "keys.txt"))
+    report = json.loads((world / "report" / "report.json").read_text())
+    assert report["counts"]["evaluated"] == 2
+    assert report["left_out"]["listed_without_caption"] == ["absent.jpg"]
+    assert report["counts"]["captions_not_listed"] == 4
+
+
+def test_a_dry_run_reads_everything_and_writes_nothing(world, capsys):
+    assert evaluate.main([*flags(world), "--dry_run"]) == Exit.DONE
+    assert "6 images with 12 references, tokenizer words" in capsys.readouterr().err
+    assert not (world / "report").exists()
+
+
+def test_a_report_of_other_inputs_is_not_replaced_unasked(world, without_java):
+    evaluate.main(flags(world))
+    (world / "other.csv").write_text("image,caption\n0,a red ball\n1,a ball\n")
+    other = flags(world, captions=world / "other.csv")
+    with pytest.raises(UsageError, match="--overwrite"):
+        evaluate.main(other)
+    assert evaluate.main([*other, "--overwrite"]) == Exit.DONE
+
+
+def test_the_manifest_is_written_last(world, without_java, monkeypatch):
+    evaluate.main(flags(world))
+    write_bytes = evaluate.files.write_bytes
+
+    def full_disk(path, content):
+        if path.endswith("report.html"):
+            raise OSError("no space left")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(evaluate.files, "write_bytes", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        evaluate.main(flags(world))
+    assert not (world / "report" / "report.json").exists()
+
+
+def test_many_images_show_the_best_the_worst_and_some_others(tmp_path, without_java):
+    names = [f"{number}.jpg" for number in range(60)]
+    references = [f"{n}#0\tword{n[:-4]} thing{n[:-4]} stands there" for n in names]
+    captions = [
+        f"{n},word{n[:-4]} {'thing' + n[:-4] if int(n[:-4]) % 2 else 'else'} stands" for n in names
+    ]
+    (tmp_path / "references.txt").write_text("\n".join(references))
+    (tmp_path / "captions.csv").write_text("\n".join(["image,caption", *captions]))
+    evaluate.main(flags(tmp_path, captions=tmp_path / "captions.csv"))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("<figure>") == 36
+    order = [page.index(f"<h2>{h}") for h in ("The best", "The worst", "Others, drawn by chance")]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"captions": None}, "--captions is missing"),
+        ({"output": None}, "--output is missing"),
+        ({"captions": "absent"}, "absent"),
+        ({"references": "absent.txt"}, "absent.txt: the caption file cannot be read"),
+        ({"references_format": "coco"}, "not a usable coco caption file"),
+        ({"images": "nowhere"}, "--images=nowhere"),
+        ({"keys": "nowhere.txt"}, "--keys=nowhere.txt"),
+        ({"split": "dev"}, "has references in"),
+        ({"ouput": "x"}, "unknown flag --ouput: did you mean --output?"),
+        ({"tokenizer": "letters"}, "letters"),
+    ],
+)
+def test_wrong_use_ends_before_any_work(world, changes, message):
+    with pytest.raises(UsageError) as caught:
+        evaluate.main(flags(world, **changes))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not (world / "report").exists()
+
+
+def test_nothing_in_common_is_wrong_use(world):
+    (world / "other.csv").write_text("image,caption\nzebra.jpg,a zebra\n")
+    with pytest.raises(UsageError, match=r"such as zebra\.jpg.*such as 0\.jpg"):
+        evaluate.main(flags(world, captions=world / "other.csv"))
+
+
+def test_an_output_that_is_a_file_or_another_thing_is_refused(world):
+    (world / "file").write_text("")
+    with pytest.raises(UsageError, match="this is a file"):
+        evaluate.main(flags(world, output=world / "file"))
+    (world / "report").mkdir()
+    (world / "report" / "report.json").write_text("[]")
+    with pytest.raises(UsageError, match="this is no report"):
+        evaluate.main(flags(world))
+
+
+def test_the_command_exits_with_2_and_one_line(world):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.evaluate", *flags(world, references="absent.txt")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: absent.txt") and done.stderr.count("\n") == 1
+
+
+def test_coco_results_against_coco_references(tmp_path):
+    folder = data.shared("coco_mini")
+    coco = json.loads((folder / "captions_val2017.json").read_text())
+    # The first caption of each image is judged against all five.
+    first = {item["image_id"]: item["caption"] for item in reversed(coco["annotations"])}
+    results = [{"image_id": image, "caption": caption} for image, caption in first.items()]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    changes = {
+        "captions": tmp_path / "results.json",
+        "references": folder / "captions_val2017.json",
+        "images": folder / "val2017",
+    }
+    assert evaluate.main(flags(tmp_path, **changes)) == Exit.DONE
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["counts"]["evaluated"] == 79
+    assert report["metrics"]["BLEU-1"] == pytest.approx(1.0)
+    assert report["metrics"]["CIDEr"] > 2 > report["floor"]["metrics"]["CIDEr"]
+    assert (tmp_path / "report/report.html").read_text().count("data:image/jpeg") == 36
+
+
+def test_chinese_references_choose_their_tokenizer(tmp_path):
+    source = data.shared("flickr8k_cn") / "flickr8kzhc.caption.txt"
+    lines = source.read_text().splitlines()[:50]
+    (tmp_path / "references.txt").write_text("\n".join(lines))
+    first = {line.split("#")[0]: line.split(" ", 1)[1] for line in reversed(lines)}
+    rows = [json.dumps({"key": k, "caption": c}, ensure_ascii=False) for k, c in first.items()]
+    (tmp_path / "captions.jsonl").write_text("\n".join(rows))
+    evaluate.main(flags(tmp_path, captions=tmp_path / "captions.jsonl"))
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["configuration"]["tokenizer"] == "jieba"
+    assert report["metrics"]["BLEU-4"] == pytest.approx(1.0, abs=1e-3)
+    assert "METEOR" not in report["metrics"]
+    assert "METEOR is left out" in report["notes"][0]
