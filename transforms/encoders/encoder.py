@@ -49,8 +49,8 @@ class Encoder:
         self.weights = weights
         self.features = features
         self.batch_size = batch_size
-        self.input_size: tuple[int, int] = tuple(model.input_shape[1:3])
-        self.output_shape: tuple[int, ...] = tuple(model.output_shape[1:])
+        self.input_size: tuple[int, int] = tuple(model.inputs[0].shape[1:3])
+        self.output_shape: tuple[int, ...] = tuple(model.outputs[0].shape[1:])
         self.digest = self._digest(architecture)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:

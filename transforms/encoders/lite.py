@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transforms.encoders import torch_state
+from transforms.encoders.network import misfit
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,9 +117,10 @@ def load_state(model: "keras.Model", path: Path) -> None:
         for layer in model.layers:
             if layer.weights:
                 layer.set_weights(_layer_weights(state, layer.name))
-    except (torch_state.StateError, KeyError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"encoder weights {path}: do not fit {model.name}: {reason}") from error
+    except KeyError as error:
+        raise misfit(path, model.name, ValueError(f"it has no {error}")) from error
+    except (torch_state.StateError, ValueError, OSError) as error:
+        raise misfit(path, model.name, error) from error
 
 
 def _blocks(size: Lite) -> list[tuple[int, int, int, int]]:

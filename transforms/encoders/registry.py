@@ -1,32 +1,125 @@
-"""Finds an encoder by its specification."""
+"""Finds an encoder by its specification and puts it together.
+
+A specification is `efficientnet-lite0`, `-lite1` or `-lite2`, a name of `keras.applications` in any
+mix of cases, or the path of a `.keras` file. Weights are `imagenet`, `none` (random, from a seed)
+or the path of a file; for a model file, `imagenet`, the default, means the weights that it brings.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from transforms.encoders import lite
+from transforms.encoders import applications, lite, model_file
 from transforms.encoders.encoder import Encoder
+from transforms.encoders.network import Network, initialise, load_keras_weights
 from transforms.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+FEATURES = ("grid", "pooled")
 
 
 def check(name: str, weights: str = "imagenet") -> None:
-    """Refuse early what `load` would refuse."""
-    if name.lower() not in lite.FAMILY:
-        raise UsageError(f"encoder {name!r} is unknown")
-    if weights == "imagenet":
-        lite.weights_file(name.lower())
+    """Refuse what `load` would refuse, before work starts.
+
+    Costs next to nothing for EfficientNet-Lite and model files. ImageNet weights of a network of
+    `keras.applications` are fetched into Keras's cache.
+
+    Raises:
+        UsageError: unknown encoder, absent package, file or weights.
+    """
+    _check_weights(weights)
+    if _is_file(name):
+        model_file.check(Path(name))
+    elif name.lower() in lite.FAMILY:
+        if weights == "imagenet":
+            lite.weights_file(name.lower())
+    else:
+        name = _resolve(name)
+        if weights == "imagenet":
+            applications.build(name, imagenet=True)
 
 
 def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: int = 0) -> Encoder:
-    """Load an encoder."""
+    """Load an encoder.
+
+    Args:
+        name: the specification.
+        weights: `imagenet`, `none` or a file: a Keras weights file (`.weights.h5`), or for
+            EfficientNet-Lite a PyTorch state dict (`.pth`).
+        features: `grid` for the last map, `pooled` for its mean over rows and columns.
+        seed: what weights `none` are drawn from.
+
+    Raises:
+        UsageError: see `check`; or the file does not fit, or the network has no grid.
+    """
+    if features not in FEATURES:
+        raise UsageError(f"features {features!r}: use {' or '.join(FEATURES)}")
+    _check_weights(weights)
+    name, network = _network(name, weights)
+    if weights == "none":
+        initialise(network.cnn, seed)
+    elif weights != "imagenet":
+        _load_file(network, Path(weights))
+    return Encoder(
+        _assemble(name, network, features),
+        name=name,
+        weights="file" if _is_file(name) and weights == "imagenet" else weights,
+        features=features,
+        architecture=network.architecture,
+    )
+
+
+def _check_weights(weights: str) -> None:
+    if weights not in ("imagenet", "none") and not Path(weights).is_file():
+        raise UsageError(f"encoder weights {weights}: no such file: use imagenet, none or a file")
+
+
+def _is_file(name: str) -> bool:
+    return name.lower().endswith(".keras")
+
+
+def _resolve(name: str) -> str:
+    if name == "none":
+        raise UsageError("encoder none: images are stored as they are, there is no network to load")
+    return applications.resolve(name, tuple(lite.FAMILY))
+
+
+def _network(name: str, weights: str) -> tuple[str, Network]:
+    """Return the encoder's proper name and its network, with ImageNet weights where wanted."""
+    if _is_file(name):
+        return name, model_file.build(Path(name))
+    if name.lower() not in lite.FAMILY:
+        name = _resolve(name)
+        return name, applications.build(name, imagenet=weights == "imagenet")
+    name = name.lower()
+    state = lite.weights_file(name) if weights == "imagenet" else None
+    network = Network(lite.build(name), name)
+    if state is not None:
+        lite.load_state(network.cnn, state)
+    return name, network
+
+
+def _load_file(network: Network, path: Path) -> None:
+    if path.suffix == ".pth" and network.architecture in lite.FAMILY:
+        lite.load_state(network.cnn, path)
+    else:
+        load_keras_weights(network.cnn, path)
+
+
+def _assemble(name: str, network: Network, features: str) -> "keras.Model":
+    """Put the preprocessing before the network and the pooling behind it."""
     import keras
 
-    check(name, weights)
-    model = lite.build(name.lower())
-    if weights != "none":
-        path = lite.weights_file(name.lower()) if weights == "imagenet" else Path(weights)
-        lite.load_state(model, path)
-    if features == "pooled":
-        pooled = keras.layers.GlobalAveragePooling2D(name="pool")(model.output)
-        model = keras.Model(model.input, pooled)
-    return Encoder(
-        model, name=name.lower(), weights=weights, features=features, architecture=name.lower()
-    )
+    cnn = network.cnn
+    rank = len(cnn.outputs[0].shape)
+    if features == "grid" and rank != 4:
+        raise UsageError(f"encoder {name}: gives vectors, not a grid: use pooled features")
+    model = cnn
+    if network.preprocess is not None:
+        pixels = keras.Input(cnn.inputs[0].shape[1:], name="pixels")
+        model = keras.Model(pixels, cnn(network.preprocess(pixels)), name=cnn.name + "_pixels")
+    if features == "pooled" and rank == 4:
+        pooled = keras.layers.GlobalAveragePooling2D(name="pool")(model.outputs[0])
+        model = keras.Model(model.inputs[0], pooled, name=cnn.name + "_pooled")
+    return model
