@@ -1,15 +1,22 @@
 """Using a captioner that `trainer.task` exported: the contract between training and bulk work."""
 
+import contextlib
 import dataclasses
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from transforms import files, manifests
+from transforms.errors import UsageError
 
 MANIFEST = "captioner.json"
 FORMAT = "beamcap.captioner"
 REMEDY = "make a captioner with `python -m trainer.task`"
+SAVED_MODEL = "saved_model"
 BATCH_SIZE = 32
 
 
@@ -22,7 +29,7 @@ class Hypothesis:
 
 
 def read_manifest(folder: str) -> dict[str, Any]:
-    """Return the content of a captioner's manifest, its files checked.
+    """Return the content of a captioner's manifest, the sizes of its files checked.
 
     Raises:
         UsageError: the directory is no finished captioner.
@@ -32,8 +39,6 @@ def read_manifest(folder: str) -> dict[str, Any]:
 
 def digest(folder: str) -> str:
     """Return the hexadecimal sha256 of a captioner's manifest, which names all of its files."""
-    import hashlib
-
     return hashlib.sha256(files.read_bytes(files.join(folder, MANIFEST))).hexdigest()
 
 
@@ -49,15 +54,22 @@ class Captioner:
     def __init__(self, folder: str, batch_size: int = BATCH_SIZE) -> None:
         """Load the SavedModel; no code comes from it but TensorFlow's own operations.
 
-        Raises:
-            UsageError: the directory is no finished captioner.
-        """
-        import tensorflow as tf
+        Args:
+            folder: of the captioner, on a local disk or in a bucket.
+            batch_size: pictures one call of the graph captions.
 
+        Raises:
+            UsageError: the directory is no finished captioner, or a file of its SavedModel is not
+                the one that was exported.
+        """
         self.manifest = read_manifest(folder)
         self.input_size: tuple[int, int] = tuple(self.manifest["encoder"]["input_size"])
         self.batch_size = batch_size
-        self._model = tf.saved_model.load(files.join(folder, "saved_model"))
+        self._model = _load(folder, self.manifest["files"])
+        if "caption_pixels" not in self._model.signatures:
+            raise UsageError(
+                f"{folder}: its SavedModel has no signature caption_pixels; {REMEDY} again"
+            )
         self._signature = self._model.signatures["caption_pixels"]
 
     def caption(
@@ -94,3 +106,37 @@ class Captioner:
                 for row, row_scores in zip(captions, scores, strict=True)
             ]
         return results
+
+
+def _load(folder: str, facts: dict[str, dict[str, Any]]) -> Any:
+    """Load the SavedModel of a captioner whose files are those that its manifest names."""
+    import tensorflow as tf
+
+    names = [name for name in facts if name.startswith(f"{SAVED_MODEL}/")]
+    with contextlib.ExitStack() as stack:
+        source = folder
+        if files.is_remote(folder):
+            # TensorFlow reads fewer stores than we do.
+            source = stack.enter_context(tempfile.TemporaryDirectory())
+            for name in names:
+                _fetch(files.join(folder, name), Path(source) / name)
+        for name in names:
+            with (Path(source) / name).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != facts[name]["sha256"]:
+                raise UsageError(
+                    f"{folder}: {name} is not the file that {MANIFEST} names; {REMEDY} again"
+                )
+        try:
+            return tf.saved_model.load(files.join(source, SAVED_MODEL))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(
+                f"{folder}: TensorFlow cannot load its {SAVED_MODEL} ({reason}); {REMEDY} again"
+            ) from error
+
+
+def _fetch(path: str, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with files.open_read(path) as stream, place.open("wb") as copy:
+        shutil.copyfileobj(stream, copy, 4 * 1024 * 1024)

@@ -1,0 +1,227 @@
+"""Writing the captioner directory that docs/formats.md describes, as a whole or not at all."""
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer import model_card
+from trainer.configuration import Configuration
+from trainer.model import Captioner
+from transforms import encoders, files, manifests
+from transforms.captioner import FORMAT, MANIFEST, SAVED_MODEL
+from transforms.dataset import Dataset
+from transforms.encoders import Encoder
+from transforms.errors import UsageError
+
+VOCABULARY = "vocabulary.txt"
+WEIGHTS = "weights.weights.h5"
+CARD = "MODEL_CARD.md"
+HISTORY = "history.json"
+_ENTRIES = {MANIFEST, VOCABULARY, WEIGHTS, SAVED_MODEL, CARD, HISTORY}
+
+
+def check(folder: str, dataset: Dataset) -> None:
+    """Refuse before the training what `export` would refuse after it.
+
+    It also sets right what an export that was killed between two renames left behind.
+
+    Raises:
+        UsageError: see `load_encoder`.
+    """
+    if not files.is_remote(folder):
+        _recover(Path(folder))
+    load_encoder(dataset)
+
+
+def load_encoder(dataset: Dataset) -> Encoder | None:
+    """Load the encoder that made a data set's features; None where it stores images.
+
+    Raises:
+        UsageError: it is not installed, or is not the one that the features came from.
+    """
+    if dataset.stores_images:
+        return None
+    facts = dataset.encoder
+    seed = dataset.manifest["configuration"].get("seed", 0)
+    encoder = encoders.load(facts["name"], facts["weights"], features=facts["features"], seed=seed)
+    if encoder.digest != facts["digest"]:
+        raise UsageError(
+            f"{dataset.folder}: its features were made by another {facts['name']} (digest"
+            f" {facts['digest'][:12]}) than the one here ({encoder.digest[:12]}): bring that one"
+            " back, or preprocess again into another folder"
+        )
+    return encoder
+
+
+def export(
+    folder: str,
+    *,
+    model: Captioner,
+    dataset: Dataset,
+    configuration: Configuration,
+    metrics: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]],
+    seconds: float = 0.0,
+    flags: Mapping[str, Any] | None = None,
+    license: str = "",
+    data_note: str = "",
+) -> None:
+    """Write a captioner.
+
+    It is written beside its place and renamed, the manifest in it last. A captioner that is
+    already there is replaced when the new one is complete; what else is in its folder stays.
+
+    Args:
+        folder: of the captioner, on a local disk or in a bucket.
+        model: with the weights to export.
+        dataset: what it was trained on.
+        configuration: how.
+        metrics: `split`, `epoch`, `scores` by name, and optionally `floor` (`caption`, `scores`),
+            the best constant caption.
+        history: a row for each epoch.
+        seconds: of training; 0 where that is not known.
+        flags: others than the configuration's that shaped the run, by name.
+        license: of the captioner, as the user states it.
+        data_note: Markdown of the user's about the data.
+
+    Raises:
+        UsageError: see `load_encoder`.
+        OSError: the folder cannot be written.
+    """
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "version": 1,
+        "configuration": configuration.to_dict(),
+        "encoder": dataset.encoder,
+        "text": dataset.text,
+        "decoder": {
+            "kind": configuration.decoder,
+            "vocabulary_size": len(dataset.vocabulary),
+            "feature_shape": dataset.feature_shape and list(dataset.feature_shape),
+            "parameters": model.count_params(),
+        },
+        "metrics": dict(metrics),
+        "provenance": {
+            "dataset": {"name": model_card.base_name(dataset.folder), "digest": dataset.digest},
+            "seed": configuration.seed,
+            "flags": dict(flags or {}),
+            "seconds": round(seconds, 1),
+            "hardware": hardware(),
+            "software": manifests.software(),
+        },
+    }
+    card = model_card.write(
+        manifest,
+        dataset.manifest,
+        name=model_card.base_name(folder),
+        license=license,
+        data_note=data_note,
+    )
+    encoder = load_encoder(dataset)
+    if files.is_remote(folder):
+        with tempfile.TemporaryDirectory() as temporary:
+            _write(Path(temporary), manifest, card, model, dataset, encoder, history)
+            _upload(Path(temporary), folder)
+        return
+    place = Path(folder)
+    _recover(place)
+    fresh = _beside(place, "new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        _write(fresh, manifest, card, model, dataset, encoder, history)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    _replace(fresh, place)
+
+
+def hardware() -> dict[str, Any]:
+    """Return what kind of machine this is, and nothing that tells which."""
+    import tensorflow as tf
+
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    return {"machine": platform.machine(), "cores": os.cpu_count() or 1, "gpus": gpus}
+
+
+def _write(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    card: str,
+    model: Captioner,
+    dataset: Dataset,
+    encoder: Encoder | None,
+    history: Sequence[Mapping[str, float]],
+) -> None:
+    """Fill a folder with everything, the manifest last."""
+    import tensorflow as tf
+
+    from trainer.serving import Serving
+
+    (folder / VOCABULARY).write_bytes(dataset.vocabulary.to_text().encode())
+    files.write_json(str(folder / HISTORY), [dict(row) for row in history])
+    (folder / CARD).write_bytes(card.encode())
+    model.save_weights(folder / WEIGHTS)
+    configuration = model.configuration
+    serving = Serving(
+        model,
+        dataset,
+        encoder,
+        beam_width=configuration.beam_width,
+        length_penalty=configuration.length_penalty,
+    )
+    tf.saved_model.save(serving, str(folder / SAVED_MODEL), signatures=serving.signatures())
+    facts = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            os.fsync(stream.fileno())
+        name = path.relative_to(folder).as_posix()
+        facts[name] = {"bytes": path.stat().st_size, "sha256": digest}
+    files.write_json(str(folder / MANIFEST), {**manifest, "files": facts})
+
+
+def _beside(place: Path, role: str) -> Path:
+    """Return the name of a temporary folder next to a captioner's."""
+    place = place.absolute()
+    return place.parent / f"{files.TEMPORARY_PREFIX}{place.name}.{role}"
+
+
+def _replace(fresh: Path, place: Path) -> None:
+    """Put a complete captioner in its place; a kill in between is mended by `_recover`."""
+    old = _beside(place, "old")
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    _recover(place)
+
+
+def _recover(place: Path) -> None:
+    """Finish, or undo, what `_replace` had begun."""
+    old = _beside(place, "old")
+    if not old.exists():
+        return
+    if not place.exists():
+        old.rename(place)
+        return
+    for entry in old.iterdir():
+        if entry.name not in _ENTRIES and not (place / entry.name).exists():
+            entry.rename(place / entry.name)
+    shutil.rmtree(old)
+
+
+def _upload(source: Path, folder: str) -> None:
+    """Copy a captioner to a store without renames; it has no manifest until all is there."""
+    files.delete(files.join(folder, MANIFEST))
+    names = [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
+    for name in sorted(names, key=lambda name: (name == MANIFEST, name)):
+        with (source / name).open("rb") as stream, files.atomic(files.join(folder, name)) as target:
+            shutil.copyfileobj(stream, target, 4 * 1024 * 1024)
