@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from tests.trainer import toy
+from trainer import loss
+from trainer.loop import CHECKPOINT, Trainer
+from trainer.search import beam_search
+from transforms.errors import JobError, UsageError
+
+
+class KilledError(Exception):
+    pass
+
+
+def trainer(folder, examples=None, *, kill_at=None, **changes):
+    """Return a trainer on toy data; with kill_at, one that dies in that batch."""
+    examples = examples or toy.examples()
+    model = toy.captioner(**changes)
+
+    def evaluate():
+        (batch,) = examples.batches(examples.images)
+        return 10.0 - float(loss.teacher_forced(model, *batch).mean)
+
+    result = Trainer(model, examples, evaluate, str(folder))
+    if kill_at is not None:
+        step, calls = result._step, iter(range(kill_at))
+
+        def dying(*arguments):
+            if next(calls, None) is None:
+                raise KilledError
+            return step(*arguments)
+
+        result._step = dying
+    return result
+
+
+def weights(run):
+    return [variable.numpy() for variable in run.captioner.weights]
+
+
+def assert_equal(first, second):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_two_runs_are_equal_bit_for_bit(tmp_path):
+    runs = [trainer(tmp_path / str(n)) for n in range(2)]
+    states = [run.run() for run in runs]
+    assert_equal(weights(runs[0]), weights(runs[1]))
+    assert [row["loss"] for row in states[0].history] == [row["loss"] for row in states[1].history]
+    assert not np.array_equal(toy.captioner(seed=1).weights[0], toy.captioner(seed=0).weights[0])
+
+
+def test_a_killed_run_continues_to_the_result_of_an_uninterrupted_one(tmp_path):
+    whole = trainer(tmp_path / "whole", epochs=3)
+    expected = whole.run()
+    # Ten images in batches of four: three steps an epoch. Killed in the first and the third.
+    for kill_at in (2, 4):
+        with pytest.raises(KilledError):
+            trainer(tmp_path / "killed", epochs=3, kill_at=kill_at).run()
+    continued = trainer(tmp_path / "killed", epochs=3)
+    state = continued.run()
+    assert_equal(weights(continued), weights(whole))
+    assert (state.best_epoch, state.best_score) == (expected.best_epoch, expected.best_score)
+    assert [row["loss"] for row in state.history] == [row["loss"] for row in expected.history]
+
+
+def test_a_toy_batch_is_memorised(tmp_path):
+    ids = toy.token_ids(4, captions=1)
+    run = trainer(
+        tmp_path,
+        toy.ArrayExamples(toy.features(4), ids),
+        units=32,
+        hidden=32,
+        embedding=16,
+        epochs=80,
+        patience=80,
+        dropout=0.0,
+        feature_dropout=0.0,
+        label_smoothing=0.0,
+        averaging=0.0,
+    )
+    scores = iter(range(80))
+    run._evaluate = lambda: float(next(scores))
+    assert run.run().history[-1]["loss"] < 0.05
+    tokens, _ = beam_search(
+        run.captioner,
+        run.captioner.prepare(toy.features(4)),
+        beam_width=2,
+        length_penalty=0.7,
+        max_length=toy.STEPS - 2,
+    )
+    np.testing.assert_array_equal(tokens[:, 0], ids[:, 0, 1:])
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_training(tmp_path):
+    run = trainer(tmp_path, epochs=9, patience=2)
+    scores = iter([0.1, 0.5, 0.3, 0.4])
+    seen = []
+
+    def evaluate():
+        seen.append(weights(run))
+        return next(scores)
+
+    run._evaluate = evaluate
+    state = run.run()
+    assert (state.epoch, state.best_epoch, state.best_score) == (4, 2, 0.5)
+    assert_equal(weights(run), seen[1])
+
+
+def test_no_epoch_starts_that_would_end_too_late(tmp_path):
+    state = trainer(tmp_path, epochs=5).run(max_minutes=1e-6)
+    assert state.epoch == 1
+
+
+def test_a_damaged_checkpoint_is_refused_with_the_remedy(tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(UsageError, match="delete it"):
+        trainer(tmp_path).run()
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training(tmp_path):
+    features = toy.features(4)
+    features[0] = np.nan
+    run = trainer(tmp_path, toy.ArrayExamples(features, toy.token_ids(4)))
+    with pytest.raises(JobError, match="learning_rate"):
+        run.run()

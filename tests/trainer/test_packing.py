@@ -1,0 +1,40 @@
+import numpy as np
+import tensorflow as tf
+
+from tests.trainer import toy
+from trainer.packing import Packing
+
+
+def test_each_token_is_seen_once_longest_captions_first_and_grouped_by_image():
+    ids = toy.token_ids(images=4)[:, :, 1:]
+    packing = Packing(tf.constant(ids != 0))
+    packed = packing.pack(tf.constant(ids)).numpy()
+    assert sorted(packed) == sorted(ids[ids != 0])
+    assert list(packing.active) == list((ids != 0).sum((0, 1)))
+    lengths = (ids != 0).sum(2).reshape(-1)[packing.order]
+    assert list(lengths) == sorted(lengths, reverse=True)
+    for image in range(4):
+        mine = packed[packing.image.numpy() == image]
+        assert sorted(mine) == sorted(ids[image][ids[image] != 0])
+
+
+def test_layouts_are_undone():
+    ids = toy.token_ids(images=3)[:, :, 1:]
+    packing = Packing(tf.constant(ids != 0))
+    values = tf.random.normal([int((ids != 0).sum()), 4])
+    np.testing.assert_array_equal(packing.repack(packing.unpack(values)), values)
+    np.testing.assert_array_equal(packing.per_token(packing.per_image(values)), values)
+
+
+def test_unpacked_rows_are_the_captions_in_order():
+    ids = toy.token_ids(images=3)[:, :, 1:]
+    packing = Packing(tf.constant(ids != 0))
+    padded = packing.unpack(tf.cast(packing.pack(tf.constant(ids)), tf.float32)[:, None])
+    np.testing.assert_array_equal(padded[:, :, 0], ids.reshape(-1, ids.shape[-1]))
+
+
+def test_spread_gives_each_token_its_image():
+    ids = toy.token_ids(images=3)[:, :, 1:]
+    packing = Packing(tf.constant(ids != 0))
+    rows = tf.constant([[0.0], [1.0], [2.0]])
+    np.testing.assert_array_equal(packing.spread(rows)[:, 0], packing.image)

@@ -1,0 +1,52 @@
+"""A small CNN that learns from the pixels together with the decoder."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+
+class ConvolutionalEncoder(keras.layers.Layer):
+    """Convolutions of 3x3, each followed by batch normalisation, ReLU and 2x2 max pooling."""
+
+    def __init__(self, channels: Sequence[int], pixels: int) -> None:
+        """Make the layer and its weights.
+
+        Args:
+            channels: of each convolution.
+            pixels: the side to which images are scaled first.
+        """
+        super().__init__()
+        self.side = pixels
+        self.convolutions = []
+        self.norms = []
+        depth = 3
+        for number, width in enumerate(channels):
+            layer = keras.layers.Conv2D(
+                width, 3, padding="same", use_bias=False, name=f"convolution_{number}"
+            )
+            layer.build((None, None, None, depth))
+            norm = keras.layers.BatchNormalization(name=f"norm_{number}")
+            norm.build((None, None, None, width))
+            self.convolutions.append(layer)
+            self.norms.append(norm)
+            depth = width
+        self.channels = depth
+        self.built = True
+
+    def call(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Encode images.
+
+        Args:
+            pixels: uint8 [B, height, width, 3], RGB.
+            training: whether to normalise with the batch's own statistics.
+
+        Returns:
+            float32 [B, rows, columns, channels], an eighth of `pixels` for three convolutions.
+        """
+        values = tf.image.resize(tf.cast(pixels, tf.float32), [self.side] * 2, antialias=True)
+        values = values / 127.5 - 1.0
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            values = tf.nn.relu(norm(convolution(values), training=training))
+            values = tf.nn.max_pool2d(values, 2, 2, "VALID")
+        return values

@@ -1,0 +1,177 @@
+"""Everything that decides what a training run learns, and the flags made from it."""
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transforms import commandline
+from transforms.errors import UsageError
+
+
+def _option(default: Any, text: str, **facts: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text, **facts})
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(commandline.positive(each) for each in text.split(",") if each)
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
+    return value
+
+
+def _share(text: str) -> float:
+    value = commandline.fraction(text)
+    if value == 1:
+        raise argparse.ArgumentTypeError(f"{text} is not below 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """A training run. Each field is a flag; docs of the fields are the flags' help.
+
+    The defaults are the recipe `attention-lstm`.
+    """
+
+    decoder: str = _option("lstm", "kind of recurrent layer", choices=("lstm", "gru"))
+    layers: int = _option(1, "recurrent layers", parse=commandline.positive)
+    units: int = _option(512, "units of each recurrent layer", parse=commandline.positive)
+    embedding: int = _option(256, "numbers per word", parse=commandline.positive)
+    hidden: int = _option(
+        512, "units between the recurrent layers and the words; 0 for none", parse=_count
+    )
+    attention: str = _option("soft", "attention over the feature grid", choices=("none", "soft"))
+    attention_units: int = _option(128, "units of the attention", parse=commandline.positive)
+    inject: str = _option(
+        "init",
+        "where the image enters: first state, every input, or after the layers",
+        choices=("init", "par", "merge"),
+    )
+    residual: bool = _option(False, "add each upper layer's input to its output")
+    tie: bool = _option(False, "one matrix for the words' embeddings and their output weights")
+    convolutions: tuple[int, ...] = _option(
+        (), "channels of a CNN trained from the pixels, such as 32,64,128", parse=_widths
+    )
+    pixels: int = _option(
+        96, "side in pixels to which that CNN scales an image", parse=commandline.positive
+    )
+    dropout: float = _option(0.5, "share of words' and outputs' elements dropped", parse=_share)
+    feature_dropout: float = _option(0.3, "share of the image's elements dropped", parse=_share)
+    label_smoothing: float = _option(
+        0.1, "probability spread over all words in the loss", parse=_share
+    )
+    epochs: int = _option(15, "passes over the training images", parse=commandline.positive)
+    batch_images: int = _option(
+        64, "images in a batch, with all their captions", parse=commandline.positive
+    )
+    learning_rate: float = _option(1e-3, "highest learning rate", parse=_amount)
+    schedule: str = _option(
+        "cosine",
+        "how the learning rate falls: with a cosine to 0, by 0.8 an epoch, or not",
+        choices=("cosine", "decay", "constant"),
+    )
+    warmup_steps: int = _option(100, "steps in which the learning rate rises", parse=_count)
+    weight_decay: float = _option(0.0, "decay of the weights (AdamW)", parse=_amount)
+    clip_norm: float = _option(1.0, "largest norm of a gradient; 0 for any", parse=_amount)
+    averaging: float = _option(
+        0.995, "decay of the average of the weights that is kept; 0 for none", parse=_share
+    )
+    patience: int = _option(
+        5, "epochs without a better dev CIDEr that end the training", parse=commandline.positive
+    )
+    beam_width: int = _option(3, "beam of the search on dev", parse=commandline.positive)
+    length_penalty: float = _option(
+        0.7, "scores are log-probabilities / length to this power", parse=_amount
+    )
+    seed: int = _option(0, "what decides everything random", parse=_count)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        return dataclasses.asdict(self) | {"convolutions": list(self.convolutions)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Configuration":
+        """Undo `to_dict`.
+
+        Raises:
+            UsageError: a name that is no field.
+        """
+        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
+        if unknown:
+            raise UsageError(f"unknown setting {min(unknown)}: made by another version of beamcap")
+        return cls(**{**values, "convolutions": tuple(values.get("convolutions", ()))})
+
+    def check(self, feature_shape: Sequence[int] | None) -> None:
+        """Refuse what cannot work.
+
+        Args:
+            feature_shape: of one image; None where the data set stores images.
+
+        Raises:
+            UsageError: flags that do not go together, or not with the data set.
+        """
+        if feature_shape is None and not self.convolutions:
+            raise UsageError(
+                "the data set stores images, not features: add --convolutions=32,64,128 (or"
+                " --preset=seed-lstm), or preprocess with another --encoder than none"
+            )
+        if feature_shape is not None and self.convolutions:
+            raise UsageError(
+                "--convolutions is for pixels, and the data set stores features: preprocess with"
+                " --encoder=none, or leave it out"
+            )
+        if self.convolutions and self.pixels < 2 ** len(self.convolutions):
+            raise UsageError(
+                f"--pixels={self.pixels} is too small for {len(self.convolutions)} convolutions"
+                " that halve it: raise --pixels"
+            )
+        if self.attention != "none" and feature_shape is not None and len(feature_shape) != 3:
+            raise UsageError(
+                f"--attention={self.attention} needs a grid of features, and the data set has"
+                " pooled ones: preprocess with --features=grid, or add --attention=none"
+            )
+        if self.attention != "none" and self.inject == "merge":
+            raise UsageError(
+                "--inject=merge keeps the image out of the recurrent layers, which is what"
+                f" --attention={self.attention} brings in: use --inject=init or par, or"
+                " --attention=none"
+            )
+        if self.residual and self.layers == 1:
+            raise UsageError("--residual needs an upper layer: add --layers=2")
+        if self.tie and (self.hidden or self.units) != self.embedding:
+            raise UsageError(
+                f"--tie needs as many hidden units as numbers per word: --hidden={self.embedding}"
+            )
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for each field; one that is not given stays out of the parsed namespace."""
+    for field in dataclasses.fields(Configuration):
+        facts = field.metadata
+        default = field.default
+        if isinstance(default, tuple):
+            default = ",".join(map(str, default)) or "none"
+        options: dict[str, Any] = {
+            "default": argparse.SUPPRESS,
+            "help": f"{facts['help']} (default: {default})".replace("%", "%%"),
+        }
+        if isinstance(field.default, bool):
+            options["action"] = argparse.BooleanOptionalAction
+        elif "choices" in facts:
+            options["choices"] = facts["choices"]
+        else:
+            options["type"] = facts.get("parse", str)
+            options["metavar"] = field.name.upper()
+        parser.add_argument(f"--{field.name}", **options)

@@ -1,0 +1,77 @@
+"""Decoders: what turns an image's features into words, all behind one interface.
+
+Letters: B images, n captions of an image, T steps, M tokens of a batch (see trainer.packing),
+K captions of an image that are being written (beams), V words.
+"""
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from trainer.configuration import Configuration
+from trainer.noise import Noise
+from trainer.packing import Packing
+
+Memory = dict[str, tf.Tensor]
+
+
+class Decoder(Protocol):
+    """What training and search know of a decoder.
+
+    A state is any nest of tensors. `initial_state` returns it as [B, ...]; in `step` each tensor
+    is [B, K, ...].
+    """
+
+    def prepare(self, features: tf.Tensor, noise: Noise) -> Memory:
+        """Do once per image what its captions share.
+
+        Args:
+            features: float [B, rows, columns, C] or [B, C].
+            noise: the batch's dropout.
+
+        Returns:
+            Tensors [B, ...] by name.
+        """
+
+    def initial_state(self, memory: Memory) -> Any:
+        """Return the state before the first word, tensors [B, ...]."""
+
+    def step(self, tokens: tf.Tensor, state: Any, memory: Memory) -> tuple[tf.Tensor, Any]:
+        """Read one token of each caption.
+
+        Args:
+            tokens: int32 [B, K].
+            state: tensors [B, K, ...].
+            memory: from `prepare`.
+
+        Returns:
+            Logits float32 [B, K, V] of the next token, and the next state.
+        """
+
+    def teacher_forced(
+        self, memory: Memory, tokens: tf.Tensor, packing: Packing, noise: Noise
+    ) -> tf.Tensor:
+        """Read whole captions at once.
+
+        Args:
+            memory: from `prepare`.
+            tokens: int32 [B, n, T], what is read at each step.
+            packing: the layout of the tokens that count.
+            noise: the batch's dropout.
+
+        Returns:
+            Logits float32 [M, V], packed, of each token's successor.
+        """
+
+
+def build(configuration: Configuration, vocabulary_size: int, channels: int) -> Decoder:
+    """Make the decoder that a configuration describes, its weights drawn.
+
+    Args:
+        configuration: the run's.
+        vocabulary_size: V.
+        channels: C, of the features.
+    """
+    from trainer.decoders.recurrent import RecurrentDecoder
+
+    return RecurrentDecoder(configuration, vocabulary_size, channels)

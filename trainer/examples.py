@@ -1,0 +1,104 @@
+"""Where training and evaluation get their batches."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from transforms.dataset import Dataset, parse
+
+SHUFFLE_BYTES = 256 * 1024 * 1024
+OPEN_FILES = 16
+
+
+class Examples(Protocol):
+    """Images with all their captions.
+
+    Attributes:
+        images: how many.
+        input_spec: one batch of inputs, [None, ...].
+        steps: T, ids of the longest caption, START and END included.
+    """
+
+    images: int
+    input_spec: tf.TensorSpec
+    steps: int
+
+    def batches(self, size: int, seed: int | None = None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Yield every image once.
+
+        Args:
+            size: images in a batch; the last may have fewer.
+            seed: decides the order; None keeps the stored one.
+
+        Yields:
+            Features or pixels [B, ...] as in `input_spec`, and token ids int32 [B, n, T].
+        """
+
+
+class ArrayExamples:
+    """Images whose features are in memory."""
+
+    def __init__(self, inputs: np.ndarray, token_ids: npt.NDArray[np.int32]) -> None:
+        """Take [images, ...] and [images, n, T]."""
+        self.images = len(inputs)
+        self.input_spec = tf.TensorSpec([None, *inputs.shape[1:]], inputs.dtype)
+        self.steps = token_ids.shape[-1]
+        self._inputs, self._token_ids = inputs, token_ids
+
+    def batches(self, size: int, seed: int | None = None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """See `Examples`."""
+        order = np.arange(self.images)
+        if seed is not None:
+            np.random.default_rng(seed).shuffle(order)
+        for start in range(0, self.images, size):
+            # Sorted, so that a memory-mapped file is read forwards.
+            chosen = np.sort(order[start : start + size])
+            yield tf.constant(self._inputs[chosen]), tf.constant(self._token_ids[chosen])
+
+
+class DatasetExamples:
+    """A split of a data set, streamed from its files.
+
+    Never more than SHUFFLE_BYTES of it wait in memory, whatever its size.
+    """
+
+    def __init__(self, dataset: Dataset, split: str) -> None:
+        """Open a split that has images."""
+        self.images = dataset.images(split)
+        self.steps = dataset.text["max_length"] + 2
+        if dataset.feature_shape is None:
+            self.input_spec = tf.TensorSpec([None, *dataset.encoder["input_size"], 3], tf.uint8)
+        else:
+            dtype = tf.as_dtype(dataset.feature_dtype)
+            self.input_spec = tf.TensorSpec([None, *dataset.feature_shape], dtype)
+        self._dataset, self._files = dataset, dataset.files(split)
+
+    def batches(self, size: int, seed: int | None = None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """See `Examples`."""
+        examples = tf.data.Dataset.from_tensor_slices(self._files)
+        if seed is None:
+            examples = examples.flat_map(tf.data.TFRecordDataset)
+        else:
+            examples = examples.shuffle(len(self._files), seed=seed).interleave(
+                tf.data.TFRecordDataset, cycle_length=OPEN_FILES, deterministic=True
+            )
+            examples = examples.shuffle(self._shuffled(), seed=seed)
+        shapes = (self.input_spec.shape[1:], [None, self.steps])
+        examples = examples.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
+        yield from examples.padded_batch(size, shapes).prefetch(2)
+
+    def _shuffled(self) -> int:
+        shape, dtype = self.input_spec.shape[1:], self.input_spec.dtype
+        # A stored image is a JPEG: this is an upper bound.
+        return max(1, min(self.images, SHUFFLE_BYTES // (shape.num_elements() * dtype.size)))
+
+    def _parse(self, example: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = parse(example, self._dataset.feature_shape, self._dataset.feature_dtype)
+        if "image" not in parsed:
+            return parsed["features"], parsed["token_ids"]
+        # The accurate transform gives Pillow's pixels.
+        pixels = tf.io.decode_jpeg(parsed["image"], channels=3, dct_method="INTEGER_ACCURATE")
+        return tf.ensure_shape(pixels, self.input_spec.shape[1:]), parsed["token_ids"]

@@ -1,0 +1,33 @@
+"""Dropout that a seed decides, so that a resumed run draws what the killed one would have."""
+
+import tensorflow as tf
+
+
+class Noise:
+    """Draws a batch's dropout masks; without a seed there is no dropout.
+
+    The n-th mask depends on the seed and n alone: there is no generator whose state would have
+    to be saved.
+    """
+
+    def __init__(self, seed: tf.Tensor | None = None) -> None:
+        """Start a batch.
+
+        Args:
+            seed: int32 [2], different for each batch; None at inference.
+        """
+        self._seed = seed
+        self._drawn = 0
+
+    @property
+    def training(self) -> bool:
+        """Whether there is dropout at all."""
+        return self._seed is not None
+
+    def dropout(self, values: tf.Tensor, rate: float) -> tf.Tensor:
+        """Set a share of the elements to zero and scale the others up."""
+        self._drawn += 1
+        if self._seed is None or rate == 0.0:
+            return values
+        seed = tf.random.experimental.stateless_fold_in(self._seed, self._drawn)
+        return tf.nn.experimental.stateless_dropout(values, rate, seed=seed)

@@ -1,0 +1,77 @@
+"""Work on the words of a batch and on nothing else.
+
+A batch of B images with n captions each, padded to T steps, is mostly padding: on Flickr8k more
+than 40 %. The decoders therefore see its M real tokens one after another ("packed"), ordered by
+step and, within a step, by the caption's length, longest first. The captions that still run at
+step t are then the first rows of those that ran at step t - 1, and a recurrence over the packed
+tokens needs no mask at all. (The layout of PyTorch's PackedSequence.)
+
+Letters: B images, n captions of an image, N = B * n captions, T steps, M tokens, L the most
+tokens that one image's captions have together.
+"""
+
+import tensorflow as tf
+
+
+class Packing:
+    """Where each token of a padded batch is in the packed order.
+
+    Attributes:
+        steps: T, known when the graph is built.
+        active: int32 [T], how many captions have a token at each step.
+        order: int32 [N], captions by length, longest first, as the recurrences see them.
+        owner: int32 [N], the image of each caption in that order.
+        image: int32 [M], the image of each token.
+    """
+
+    def __init__(self, mask: tf.Tensor) -> None:
+        """Lay out a batch.
+
+        Args:
+            mask: bool [B, n, T], true at tokens; T is static, and no caption has a gap.
+        """
+        self.steps: int = mask.shape[2]
+        self._images, captions = tf.shape(mask)[0], tf.shape(mask)[1]
+        rows = tf.cast(tf.reshape(mask, [-1, self.steps]), tf.int32)
+        self.active = tf.reduce_sum(rows, axis=0)
+        self.order = tf.argsort(tf.reduce_sum(rows, axis=1), direction="DESCENDING", stable=True)
+        self.owner = self.order // captions
+        places = tf.where(tf.transpose(tf.gather(rows, self.order)) > 0)
+        step, rank = tf.cast(places[:, 0], tf.int32), tf.cast(places[:, 1], tf.int32)
+        self._flat = tf.gather(self.order, rank) * self.steps + step
+        self.image = tf.gather(self.owner, rank)
+        # A token's slot among its image's tokens, for what works image by image.
+        by_image = tf.reshape(rows, [self._images, captions * self.steps])
+        position = tf.cumsum(by_image, axis=1, exclusive=True)
+        self._longest = tf.reduce_max(tf.reduce_sum(by_image, axis=1))
+        self._slot = self.image * self._longest + tf.gather(tf.reshape(position, [-1]), self._flat)
+
+    def pack(self, values: tf.Tensor) -> tf.Tensor:
+        """Take the tokens' values, [B, n, T] -> [M]."""
+        return tf.gather(tf.reshape(values, [-1]), self._flat)
+
+    def unpack(self, values: tf.Tensor) -> tf.Tensor:
+        """Spread [M, D] over captions in the given order, [N, T, D], zero at padding."""
+        depth = values.shape[-1]
+        rows = tf.shape(self.order)[0]
+        padded = tf.scatter_nd(self._flat[:, None], values, [rows * self.steps, depth])
+        return tf.reshape(padded, [rows, self.steps, depth])
+
+    def repack(self, padded: tf.Tensor) -> tf.Tensor:
+        """Undo unpack, [N, T, D] -> [M, D]."""
+        return tf.gather(tf.reshape(padded, [-1, padded.shape[-1]]), self._flat)
+
+    def per_image(self, values: tf.Tensor) -> tf.Tensor:
+        """Bring each image's tokens together, [M, D] -> [B, L, D], zero where it has fewer."""
+        depth = values.shape[-1]
+        shape = [self._images * self._longest, depth]
+        grouped = tf.scatter_nd(self._slot[:, None], values, shape)
+        return tf.reshape(grouped, [self._images, self._longest, depth])
+
+    def per_token(self, grouped: tf.Tensor) -> tf.Tensor:
+        """Undo per_image, [B, L, D] -> [M, D]."""
+        return tf.gather(tf.reshape(grouped, [-1, grouped.shape[-1]]), self._slot)
+
+    def spread(self, values: tf.Tensor) -> tf.Tensor:
+        """Give each token its image's row, [B, D] -> [M, D]."""
+        return tf.gather(values, self.image)

@@ -1,0 +1,49 @@
+"""Recipes by name: each sets defaults of flags, and an explicit flag wins.
+
+The numbers that each reached are in docs/results.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.configuration import Configuration
+
+# The plain models of the two articles: no attention, no label smoothing, no averaging.
+_PLAIN: dict[str, Any] = {
+    "attention": "none",
+    "hidden": 0,
+    "label_smoothing": 0.0,
+    "averaging": 0.0,
+    "warmup_steps": 0,
+    "schedule": "decay",
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # An LSTM that looks at the grid; the defaults.
+    "attention-lstm": {},
+    # The first article: convolutions 32-64-128 trained from the pixels with the decoder,
+    # Embedding 128, LSTM 128, softmax. For data sets made with --encoder=none.
+    "seed-lstm": {
+        **_PLAIN,
+        "decoder": "lstm",
+        "units": 128,
+        "embedding": 128,
+        "convolutions": (32, 64, 128),
+        "dropout": 0.3,
+        "feature_dropout": 0.0,
+    },
+    # The second article: a GRU of 256 on a CNN's pooled features.
+    "seed-gru": {
+        **_PLAIN,
+        "decoder": "gru",
+        "units": 256,
+        "embedding": 256,
+        "dropout": 0.5,
+        "feature_dropout": 0.5,
+    },
+}
+
+
+def resolve(preset: str, explicit: Mapping[str, Any]) -> Configuration:
+    """Return the configuration of a preset with explicit flags on top."""
+    return Configuration(**{**PRESETS[preset], **explicit})

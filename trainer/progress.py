@@ -1,0 +1,73 @@
+"""One line that says how far a training is."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+INTERVAL = 15.0  # Seconds between lines where the output is a file.
+
+
+class Progress:
+    """Shows rates and the time left; on a terminal it rewrites its line."""
+
+    def __init__(
+        self,
+        steps: int,
+        done: int = 0,
+        *,
+        out: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            steps: of the whole training.
+            done: how many an earlier run did.
+            out: where to write, by default stderr.
+            clock: seconds from any point on.
+        """
+        self._out = sys.stderr if out is None else out
+        self._live = self._out.isatty()
+        self._clock = clock
+        self._steps, self._done, self._first = steps, done, done
+        self._start = self._shown = clock()
+        self._captions = self._tokens = 0
+
+    def step(self, epoch: int, captions: int, tokens: int, loss: float, score: float) -> None:
+        """Count one step and show the line if it is time.
+
+        Args:
+            epoch: counted from 1.
+            captions: in the step's batch.
+            tokens: likewise.
+            loss: mean of the epoch so far.
+            score: best dev CIDEr so far.
+        """
+        self._done += 1
+        self._captions += captions
+        self._tokens += tokens
+        now = self._clock()
+        if now - self._shown < (0.5 if self._live else INTERVAL):
+            return
+        self._shown = now
+        seconds = max(now - self._start, 1e-9)
+        left = seconds / (self._done - self._first) * (self._steps - self._done)
+        line = (
+            f"epoch {epoch}  step {self._done}/{self._steps} ({self._done / self._steps:.0%})"
+            f"  {self._captions / seconds:.0f} captions/s  {self._tokens / seconds:.0f} tokens/s"
+            f"  {_duration(left)} left  loss {loss:.3f}  dev CIDEr {score:.3f}"
+        )
+        self._out.write(f"\r{line}\x1b[K" if self._live else f"{line}\n")
+        self._out.flush()
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self._out.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
+        self._out.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
