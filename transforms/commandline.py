@@ -3,7 +3,6 @@
 import argparse
 import difflib
 import enum
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
@@ -78,8 +77,6 @@ def run(main: Callable[[Sequence[str] | None], Exit | None]) -> NoReturn:
     UsageError, JobError and OSError end in one line on stderr; any other exception is a defect
     of the program and shows its trace.
     """
-    # TensorFlow greets with several lines on what the processor could do; errors still show.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         status = main(None)
     except UsageError as error:

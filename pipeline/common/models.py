@@ -5,13 +5,15 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from transforms import tensorflow_start
+
 T = TypeVar("T")
 
 _LOCK = threading.Lock()
 
 
 def once(function: Callable[..., T]) -> Callable[..., T]:
-    """Cache a loader's latest result, and let only one thread load at a time.
+    """Cache a TensorFlow model's loader, and let only one thread load at a time.
 
     Beam sets up a DoFn once for every stage and thread that has it; a model must not be.
     """
@@ -20,6 +22,7 @@ def once(function: Callable[..., T]) -> Callable[..., T]:
     @functools.wraps(function)
     def load(*arguments: object) -> T:
         with _LOCK:
+            tensorflow_start.start()
             return cached(*arguments)
 
     return load
