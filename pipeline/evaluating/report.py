@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import random
+from importlib import metadata
 from typing import Any
 
 from transforms import candidates, captions_table, files, manifests, references, sources
@@ -67,7 +68,7 @@ def write(
         for candidate in work.chosen
     ]
     rows = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    software = manifests.software()
+    software = _software()
     page = report(
         Report(
             title="Evaluation of captions",
@@ -103,11 +104,14 @@ def write(
 
 
 def left_out(joined: references.Joined) -> list[str]:
-    return [
-        f"left out: {joined.counts[kind]:,} {words}, such as {', '.join(joined.examples[kind][:3])}"
-        for kind, words in LEFT_OUT.items()
-        if joined.counts.get(kind)
-    ]
+    """Return a line for each kind of name that found no partner."""
+    lines = []
+    for kind, words in LEFT_OUT.items():
+        if count := joined.counts.get(kind):
+            names = ", ".join(joined.examples[kind])
+            more = ", …" if count > len(joined.examples[kind]) else ""
+            lines.append(f"Left out: {words}: {count:,} ({names}{more}).")
+    return lines
 
 
 def _facts(work: Work) -> dict[str, str]:
@@ -164,6 +168,15 @@ def _picture(uri: str | None, size: tuple[int, int] | None) -> str | None:
         return thumbnail(files.read_bytes(uri), original=size)
     except OSError:
         return None
+
+
+def _software() -> dict[str, str]:
+    """Return the versions of what shapes scores and page."""
+    names = ("python", "beamcap", "numpy", "pillow", "pyarrow")
+    versions = manifests.software()
+    return {name: versions[name] for name in names} | {
+        "pycocoevalcap": metadata.version("pycocoevalcap")
+    }
 
 
 def _inputs(configuration: dict[str, str | None]) -> dict[str, str]:

@@ -106,7 +106,7 @@ def test_a_report_of_a_captions_directory(world, without_java, capsys):
     assert "elsewhere.jpg" in page
     # The table on stdout, what was left out on stderr.
     assert f"CIDEr   {report['metrics']['CIDEr']:10.3f}" in out.out
-    assert "1 images with references, but without a caption, such as elsewhere.jpg" in out.err
+    assert "images with references, but without a caption: 1 (elsewhere.jpg)" in out.err
 
 
 def test_the_same_inputs_give_the_same_bytes(world, without_java):

@@ -110,7 +110,8 @@ class CiderD:
         key = image[entries.caption] * (self._grams + 1) + entries.gram
         row, found = _find(self._keys, key)
         ours = np.flatnonzero(found)
-        begin, counts = self._start[row[ours]], np.diff(self._start)[row[ours]]
+        begin = self._start[row[ours]]
+        counts = self._start[row[ours] + 1] - begin
         ours = np.repeat(ours, counts)
         theirs = np.arange(len(ours)) + np.repeat(begin - (np.cumsum(counts) - counts), counts)
         clipped = np.minimum(weight[ours], self._weight[theirs]) * self._weight[theirs]

@@ -98,8 +98,8 @@ class Scorer:
     def floor(self) -> tuple[str, Result]:
         """Score the reference that does best, by CIDEr-D, as the caption of every image.
 
-        It is chosen with the references in sight: hardly any other constant caption scores
-        higher, and a captioner that looks at its images should.
+        It is chosen with the references in sight, so that a captioner which looks at its images
+        should score higher; of the other metrics, another constant can reach somewhat more.
 
         Returns:
             The caption as the references have it, and its scores.

@@ -2,6 +2,8 @@
 
 import base64
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,6 +34,26 @@ class Card:
     cider: float | None = None
     references: tuple[str, ...] = ()
     alternatives: tuple[tuple[str, float], ...] = ()
+
+
+def from_row(row: Mapping[str, Any], image: bytes | None, references: Sequence[str] = ()) -> Card:
+    """Return the card of a captions table's row.
+
+    Args:
+        row: as `transforms.captions_table.rows` yields it.
+        image: the bytes at the row's uri, or None where they are gone.
+        references: what people wrote of the image.
+    """
+    alternatives = [(other["caption"], other["score"]) for other in row["alternatives"]]
+    return Card(
+        key=row["key"],
+        caption=row["caption"],
+        image=None if image is None else thumbnail(image, original=(row["width"], row["height"])),
+        score=row["score"],
+        references=tuple(references),
+        # All hypotheses, of which the first is the caption itself.
+        alternatives=tuple(other for other in alternatives if other[0] != row["caption"]),
+    )
 
 
 def thumbnail(

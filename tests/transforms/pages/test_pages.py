@@ -1,0 +1,175 @@
+"""Pages are whole, safe whatever the data says, and readable without the pictures."""
+
+import base64
+import hashlib
+import html.parser
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from transforms import images
+from transforms.pages import Card, Histogram, Metric, Report, from_row, gallery, report, thumbnail
+
+NASTY = "<script>alert('1')</script> & \"quoted\" {{ 7 * 7 }} 两只狗"
+VOID = {"meta", "img", "link", "br", "input", "hr", "rect", "line"}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects elements and text, and checks that every element is closed."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.words, self._open = [], [], []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self._open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, text):
+        self.words.append(text)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def photo(width, height):
+    return images.to_jpeg(np.full((height, width, 3), (200, 40, 40), np.uint8))
+
+
+def full_report(**changes):
+    values = {
+        "title": "Evaluation",
+        "facts": {"Images": "2"},
+        "metrics": [Metric("BLEU-1", 0.5934, 0.511), Metric("CIDEr", 0.1, 0.116)],
+        "floor_caption": "a dog",
+        "notes": ["METEOR is left out."],
+        "cider": [0.0, 0.9],
+        "sections": {"The best": [Card("a.jpg", "a cat", references=("one", "two"), cider=0.9)]},
+        "software": {"python": "3.11"},
+    }
+    return report(Report(**(values | changes)))
+
+
+def test_the_gallery_shows_pictures_with_captions_and_references():
+    cards = [
+        Card("a.jpg", "a red wall", thumbnail(photo(64, 48)), -0.5, None, ("red",), (("b", -1.0),)),
+        Card("lost.jpg", "never seen"),
+    ]
+    page = Page(gallery(cards, "Holiday", total=7000))
+    (picture,) = page.all("img")
+    assert picture["alt"] == "a red wall"
+    assert picture["src"].startswith("data:image/jpeg;base64,")
+    for words in ("Holiday", "2 of 7,000 images", "1 reference", "1 alternative", "score −0.50"):
+        assert words in page.text
+    assert "The image could not be read." in page.text and "never seen" in page.text
+
+
+def test_a_row_of_a_captions_table_becomes_a_card():
+    row = {"key": "a.jpg", "uri": "a.jpg", "sha256": "0", "width": 64, "height": 48}
+    row |= {"caption": "a wall", "score": -0.5}
+    row["alternatives"] = [{"caption": c, "score": s} for c, s in (("a wall", -0.5), ("red", -1))]
+    card = from_row(row, photo(64, 48), ["one"])
+    assert card == Card(
+        "a.jpg", "a wall", thumbnail(photo(64, 48)), -0.5, None, ("one",), (("red", -1),)
+    )
+    assert from_row(row, None).image is None
+
+
+def test_an_empty_gallery_says_so():
+    assert "There is no image to show." in Page(gallery([], "Nothing")).text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        gallery([Card(NASTY, NASTY, references=(NASTY,), alternatives=((NASTY, 0.0),))], NASTY),
+        full_report(
+            title=NASTY,
+            facts={NASTY: NASTY},
+            floor_caption=NASTY,
+            notes=[NASTY],
+            sections={NASTY: [Card(NASTY, NASTY, references=(NASTY,))]},
+        ),
+    ],
+)
+def test_everything_from_data_is_escaped(page):
+    parsed = Page(page)
+    assert parsed.all("script") == []
+    assert NASTY in parsed.text
+    assert "<script>" not in page
+
+
+@given(text=st.text(min_size=1), cider=st.floats(0, 10))
+@settings(max_examples=60, deadline=None)
+def test_no_text_breaks_a_page(text, cider):
+    card = Card(text, text, None, -1.5, cider, (text,), ((text, -2.0),))
+    shape = [name for name, _ in Page(gallery([card], text)).elements]
+    plain = Card("k", "c", None, -1.5, cider, ("r",), (("a", -2.0),))
+    assert shape == [name for name, _ in Page(gallery([plain], "t")).elements]
+
+
+@pytest.mark.parametrize("page", [gallery([Card("a", "b")], "t"), full_report()])
+def test_the_policy_allows_the_inline_style_and_nothing_else(page):
+    parsed = Page(page)
+    (policy,) = [
+        meta["content"] for meta in parsed.all("meta") if meta.get("http-equiv", "").startswith("C")
+    ]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert not any("style" in attributes for _, attributes in parsed.elements)
+    assert not any("href" in attributes for _, attributes in parsed.elements)
+    assert parsed.all("html") == [{"lang": "en"}]
+
+
+def test_the_report_puts_every_score_beside_the_floor():
+    text = Page(full_report()).text
+    assert "BLEU-1 0.593 0.511 +0.082" in text
+    assert "CIDEr 0.100 0.116 −0.016" in text
+    assert "“ a dog ”" in text and "METEOR is left out." in text
+    assert "mean 0.450" in text and "1 image at 0" in text
+
+
+@pytest.mark.parametrize("original", [None, (1600, 800)])
+def test_thumbnails_keep_the_proportions(original):
+    uri = thumbnail(photo(1600, 800), original=original)
+    with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as picture:
+        assert picture.size == (320, 160)
+    with Image.open(io.BytesIO(base64.b64decode(thumbnail(photo(5, 9)).split(",")[1]))) as small:
+        assert small.size == (5, 9)
+
+
+def test_what_cannot_be_decoded_has_no_thumbnail():
+    assert thumbnail(b"") is None
+    assert thumbnail(b"not an image") is None
+    assert thumbnail(photo(64, 64)[:200], original=(64, 64)) is None
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=200))
+def test_a_histogram_counts_every_score_and_stays_in_its_box(scores):
+    histogram = Histogram.of(scores)
+    assert sum(bar.count for bar in histogram.bars) == len(scores)
+    assert all(bar.y >= 0 and bar.y + bar.height <= 156.01 for bar in histogram.bars)
+    assert all(34 <= tick.position <= 472 for tick in histogram.x_ticks)
+    assert 34 <= histogram.x(max(scores)) <= 472
