@@ -57,7 +57,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "trainer*", "transforms*"]),
-    include_package_data=True,
+    package_data={"transforms.pages": ["templates/*"]},
     install_requires=pinned(REQUIRES),
     extras_require={"dev": pinned(DEV)},
 )
