@@ -99,8 +99,8 @@ def _sentence(template: str, content: Content, rng: random.Random) -> str:
     first, last = content.things[0], content.things[-1]
     here = rng.choice((_SKY if last.kind in FLYING else _HERE)[content.place])
     text = template.format(
-        a=_article(_phrase(first, rng)),
-        b=_article(_phrase(last, rng)),
+        a=f"a {_phrase(first, rng)}",
+        b=f"a {_phrase(last, rng)}",
         a_is=_verb(first, content.place),
         b_is=_verb(last, content.place),
         many=_many(first, content.number, rng),
@@ -113,10 +113,6 @@ def _sentence(template: str, content: Content, rng: random.Random) -> str:
 def _phrase(thing: Thing, rng: random.Random) -> str:
     size = rng.choice((*_SIZE_WORDS[thing.size], ""))
     return f"{size} {thing.colour} {thing.kind}".lstrip()
-
-
-def _article(phrase: str) -> str:
-    return f"{'an' if phrase.startswith('orange') else 'a'} {phrase}"
 
 
 def _many(thing: Thing, number: int, rng: random.Random) -> str:

@@ -10,7 +10,7 @@ from transforms.sample.captions import captions
 from transforms.sample.drawing import draw
 from transforms.sample.scenes import CAPACITY, Scene, scene
 
-COUNT = 500
+COUNT = 1000
 IMAGES = "images"
 CAPTIONS = "captions.token.txt"
 _QUALITY = 92

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 256, 192
@@ -40,11 +41,9 @@ class Pen:
     def gradient(self, top: float, bottom: float, first: Colour, last: Colour) -> None:
         """Fill the whole width between two heights, from one colour to the other."""
         start, rows = round(top * SCALE), max(1, round((bottom - top) * SCALE))
-        for row in range(rows):
-            y = start + row
-            self._draw.line(
-                [(0, y), (WIDTH * SCALE, y)], fill=blend(first, last, row / rows), width=1
-            )
+        column = np.linspace(first, last, rows).round().astype(np.uint8)[:, np.newaxis]
+        band = Image.fromarray(column).resize((WIDTH * SCALE, rows), Image.Resampling.NEAREST)
+        self._image.paste(band, (0, start))
 
     def polygon(
         self, points: Iterable[Point], fill: Colour, edge: Colour | None = None, width: float = 1

@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple")
+# Few enough that each is seen often on each kind of thing.
+COLOURS = ("red", "yellow", "green", "blue")
 SIZES = ("big", "small")
 POSITIONS = ("left", "middle", "right")
 NUMBERS = (2, 3)
@@ -18,8 +19,8 @@ AFLOAT = ("ball", "duck", "boat")
 STANDING = ("ball", "box", "cone", "house", "car", "tree", "duck")
 PERCHED = ("ball", "cone", "duck", "bird")
 
-# The arrangement and place with the fewest contents has 144 of them, and each gets its turn.
-CAPACITY = len(ARRANGEMENTS) * len(PLACES) * 144
+# The arrangement and place with the fewest contents has 64 of them, and each gets its turn.
+CAPACITY = len(ARRANGEMENTS) * len(PLACES) * 64
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,9 @@ from transforms.sample.pen import Colour, Pen, Point, darker, lighter
 
 PALETTE: dict[str, Colour] = {
     "red": (222, 52, 48),
-    "orange": (246, 138, 30),
     "yellow": (252, 216, 52),
     "green": (44, 160, 76),
     "blue": (44, 104, 214),
-    "purple": (142, 68, 180),
 }
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (44, 42, 52)

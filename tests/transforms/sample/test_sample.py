@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transforms.errors import UsageError
-from transforms.sample import CAPACITY, Scene, captions, draw, jpeg, scene, splits, write
+from transforms.sample import CAPACITY, COUNT, Scene, captions, draw, jpeg, scene, splits, write
 from transforms.sample.scenes import ARRANGEMENTS, COLOURS, PLACES
 from transforms.sample.things import KINDS, PALETTE
 
@@ -38,12 +38,12 @@ def test_contents_never_repeat_within_the_capacity() -> None:
 
 
 def test_no_held_out_scene_is_one_of_train() -> None:
-    parts = splits(500)
+    parts = splits(COUNT)
     shown = {split: {scene(i).content for i in part} for split, part in parts.items()}
     assert {split: len(part) for split, part in shown.items()} == {
-        "train": 400,
-        "dev": 50,
-        "test": 50,
+        "train": 800,
+        "dev": 100,
+        "test": 100,
     }
     assert not shown["train"] & (shown["dev"] | shown["test"])
     assert not shown["dev"] & shown["test"]
@@ -150,7 +150,7 @@ def test_written_sample_is_in_the_flickr_format_and_rewriting_changes_nothing(
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_every_word_is_frequent_enough_to_be_learnt(seed: int) -> None:
-    parts = splits(500)
+    parts = splits(COUNT)
     train, held_out = (
         _words([text for split in names for i in parts[split] for text in captions(scene(i, seed))])
         for names in (["train"], ["dev", "test"])
