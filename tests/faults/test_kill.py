@@ -1,0 +1,72 @@
+"""A job that dies at any moment, or repeats its work, ends with the bytes of one that did not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults import inputs
+from tests.faults.jobs import run_job, tree
+
+
+@pytest.fixture(scope="module")
+def preprocess(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The preprocessing job with many small units, without its output."""
+    folder = tmp_path_factory.mktemp("inputs")
+    inputs.write(folder, count=60)
+    units = ["--unit_size=4", "--batch_size=4", "--features=pooled"]
+    return ["pipeline.preprocess", *inputs.flags(folder), *units]
+
+
+@pytest.fixture(scope="module")
+def whole(preprocess: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    run_job([*preprocess, "--output=dataset"], folder).check()
+    return folder / "dataset"
+
+
+def data_files(folder: Path) -> dict[str, int]:
+    """Return when each data file was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("dataset/data/*.tfrecord")}
+
+
+MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "planning": lambda folder: (folder / "dataset" / "configuration.json").exists(),
+    "half-way": lambda folder: len(data_files(folder)) >= 8,
+    "writing a file": lambda folder: any(folder.glob("dataset/data/.beamcap-tmp-*")),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_preprocess_run_again_gives_the_bytes_of_an_uninterrupted_run(
+    moment: str, preprocess: list[str], whole: Path, tmp_path: Path
+) -> None:
+    command = [*preprocess, "--output=dataset"]
+    killed = run_job(command, tmp_path, kill_when=lambda: MOMENTS[moment](tmp_path))
+    killed.check(status=-9)
+    assert not (tmp_path / "dataset" / "dataset.json").exists()
+    survived = data_files(tmp_path)
+
+    run_job(command, tmp_path).check()
+    assert tree(tmp_path / "dataset") == tree(whole)
+    kept = data_files(tmp_path)
+    # What was done is not done again, except for a file whose unit had no time to be entered.
+    assert sum(kept.get(name) != time for name, time in survived.items()) <= 1
+
+
+def test_a_finished_preprocess_run_again_changes_nothing(
+    preprocess: list[str], whole: Path, tmp_path: Path
+) -> None:
+    before, times = tree(whole), data_files(whole.parent)
+    run_job([*preprocess, f"--output={whole}"], tmp_path).check()
+    assert tree(whole) == before
+    assert data_files(whole.parent) == times
+
+
+def test_bundles_that_are_repeated_change_nothing(
+    preprocess: list[str], whole: Path, tmp_path: Path
+) -> None:
+    repeat = "--direct_runner_bundle_repeat=2"
+    run_job([*preprocess, "--output=dataset", repeat], tmp_path).check()
+    assert tree(tmp_path / "dataset") == tree(whole)
