@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipeline.captioning.settings import Performance, Settings
 from pipeline.common import options as flags
 from pipeline.common.paths import absolute
-from transforms.commandline import Exit, Parser, positive, run
+from transforms.commandline import Exit, Parser, count, positive, run
 from transforms.errors import UsageError
 
 PROG = "python -m pipeline.caption"
@@ -69,6 +69,12 @@ def build_parser() -> Parser:
         default=[],
         help="write captions.jsonl or COCO's results JSON as well; may be repeated",
     )
+    parser.add_argument(
+        "--page_images",
+        type=count,
+        default=100,
+        help="images that captions.html shows; 0 for no page",
+    )
     return parser
 
 
@@ -93,6 +99,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         beam_width=options.beam_width,
         length_penalty=options.length_penalty,
         exports=tuple(sorted(set(options.export))),
+        page_images=options.page_images,
         unit_size=options.unit_size,
         truncated=options.truncated,
     )

@@ -71,6 +71,14 @@ def positive(text: str) -> int:
     return value
 
 
+def count(text: str) -> int:
+    """Parse a flag's value that is a whole number from 0 on."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
 def run(main: Callable[[Sequence[str] | None], Exit | None]) -> NoReturn:
     """Run a command's `main` and exit with its status.
 

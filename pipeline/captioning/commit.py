@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipeline.captioning import page
 from pipeline.captioning.settings import Settings
 from pipeline.common import tables
 from pipeline.common.books import Books
@@ -15,6 +16,7 @@ from transforms.errors import UsageError
 from transforms.rejects import Reject
 from transforms.sources import stem
 
+PAGE = "captions.html"
 EXPORTS = {"jsonl": "captions.jsonl", "coco": "captions.coco.json"}
 
 
@@ -57,6 +59,9 @@ def commit(
     data = {report.file: report.facts for report in reports if report.file}
     for export in settings.exports:
         written[EXPORTS[export]] = _export(export, output, list(data))
+    if settings.page_images:
+        html = page.render(_rows(output, list(data)), "Captions", settings.page_images)
+        written[PAGE] = files.write_bytes(files.join(output, PAGE), html.encode())
     files.write_json(
         files.join(output, captions_table.MANIFEST),
         {

@@ -16,6 +16,7 @@ class Settings:
         beam_width: hypotheses that the search keeps.
         length_penalty: power of the length that log-probabilities are divided by.
         exports: further formats to write: `jsonl`, `coco`.
+        page_images: images that the page shows; 0 for no page.
         unit_size: images a unit, about.
         truncated: `reject` or `accept` truncated images.
     """
@@ -27,6 +28,7 @@ class Settings:
     beam_width: int
     length_penalty: float
     exports: tuple[str, ...]
+    page_images: int
     unit_size: int
     truncated: str
 
@@ -34,7 +36,9 @@ class Settings:
         """Return what the output is bound to, as JSON-able values."""
         values = {"job": "pipeline.caption", **dataclasses.asdict(self)}
         # The output may be moved; the captioner is known by its digest, wherever it lies.
-        del values["output"], values["captioner"]
+        # What is written beside the table may change from run to run.
+        for name in ("output", "captioner", "exports", "page_images"):
+            del values[name]
         return values
 
 

@@ -51,8 +51,7 @@ def from_row(row: Mapping[str, Any], image: bytes | None, references: Sequence[s
         image=None if image is None else thumbnail(image, original=(row["width"], row["height"])),
         score=row["score"],
         references=tuple(references),
-        # All hypotheses, of which the first is the caption itself.
-        alternatives=tuple(other for other in alternatives if other[0] != row["caption"]),
+        alternatives=tuple(alternatives),
     )
 
 
