@@ -69,18 +69,24 @@ MAPPED = {
     "⅓": "1/3",
     "⅔": "2/3",
 }
+# A lone one is as good as the ASCII quote; several in a row are one token, spelt like this.
+QUOTES = {
+    **dict.fromkeys("‘‛‹", "`"),
+    **dict.fromkeys("“«", "``"),
+    **dict.fromkeys("’›", "'"),
+    **dict.fromkeys("”»", "''"),
+}
 TRANSLATION = str.maketrans(
     {
-        **dict.fromkeys("‘’‛‹›", "'"),
-        **dict.fromkeys("“”«»", '"'),
-        **dict.fromkeys("–—―", " -- ".strip()),
-        "…": "...",
+        **dict.fromkeys("–—―", "--"),
+        "…": " ... ",
         "\u00ad": "",
     }
 )
 # The metrics' punctuation list, lower-cased tokens (so brackets stay, as they do there).
 DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
 SPLIT = frozenset(["cannot", "gonna", "gotta", "wanna", "lemme", "gimme"])
+WITH_APOSTROPHE = "ma'am o'clock li'l ev'ry e'er cap'n c'mon s'more s'mores m'lady"
 CURRENCIES = "US HK A C R NZ"
 ABBREVIATIONS = """
 a adj adm adv alex assoc asst atty ave b brig c capt cf cie cmdr col comdr cpl d dept det dr drs e
@@ -97,3 +103,10 @@ Ark Az Del Ill La Mass Miss Ore Pa Tex Wash ARK AZ DEL ILL LA MASS MISS ORE PA T
 mtg
 """
 NUMBERED_ABBREVIATIONS = "art ca fig figs no nos op pp prop"
+_OPENERS = """
+a about according after an as at but he her here however if in it last many more mr. ms. now once
+one other our she since so some such that the their then there these they this we what when while
+yet you
+"""
+# Words that open a sentence; only with a capital.
+OPENERS = f"{_OPENERS.title()} {_OPENERS.upper()}"
