@@ -87,7 +87,7 @@ def test_the_gallery_shows_pictures_with_captions_and_references():
 def test_a_row_of_a_captions_table_becomes_a_card():
     row = {"key": "a.jpg", "uri": "a.jpg", "sha256": "0", "width": 64, "height": 48}
     row |= {"caption": "a wall", "score": -0.5}
-    row["alternatives"] = [{"caption": c, "score": s} for c, s in (("a wall", -0.5), ("red", -1))]
+    row["alternatives"] = [{"caption": c, "score": s} for c, s in (("red", -1),)]
     card = from_row(row, photo(64, 48), ["one"])
     assert card == Card(
         "a.jpg", "a wall", thumbnail(photo(64, 48)), -0.5, None, ("one",), (("red", -1),)
