@@ -48,7 +48,9 @@ def load_encoder(dataset: Dataset) -> Encoder | None:
         return None
     facts = dataset.encoder
     seed = dataset.manifest["configuration"].get("seed", 0)
-    encoder = encoders.load(facts["name"], facts["weights"], features=facts["features"], seed=seed)
+    # A model file's own weights are called `file`, and loaded by default.
+    weights = "imagenet" if facts["weights"] == "file" else facts["weights"]
+    encoder = encoders.load(facts["name"], weights, features=facts["features"], seed=seed)
     if encoder.digest != facts["digest"]:
         raise UsageError(
             f"{dataset.folder}: its features were made by another {facts['name']} (digest"

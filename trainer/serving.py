@@ -99,7 +99,7 @@ class Serving(tf.Module):
         """Turn uint8 [B, height, width, 3] into features, float32 with the stored precision."""
         encoder: Encoder | None = self._encoder.value
         if encoder is None:
-            features = self._model.value.encoder(pixels, Noise())
+            features = self._model.value.encoder(pixels, training=False)
         else:
             features = encoder.model(pixels, training=False)
         return {"features": self._stored(features)}
@@ -199,4 +199,4 @@ def _opaque(image: tf.Tensor) -> tf.Tensor:
 
 def _map_shape(encoder: Any, size: tuple[int, int]) -> list[int]:
     """Return the shape of what a model's own CNN makes of an image."""
-    return encoder(tf.zeros([1, *size, 3], tf.uint8), Noise()).shape[1:].as_list()
+    return encoder(tf.zeros([1, *size, 3], tf.uint8), training=False).shape[1:].as_list()

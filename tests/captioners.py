@@ -1,0 +1,120 @@
+"""Small data sets and captioners for tests: untrained, but whole."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer import export
+from trainer.configuration import Configuration
+from trainer.model import Captioner
+from trainer.search import beam_search
+from transforms import encoders, files, images
+from transforms.dataset import Dataset, open_dataset
+from transforms.text import RESERVED, Vocabulary, join
+
+WORDS = ("a", "red", "blue", "round", "big", "box", "ball", "it's")
+SIZE = (32, 32)
+MAX_LENGTH = 6
+METRICS = {"split": "dev", "epoch": 2, "scores": {"CIDEr": 0.25}}
+HISTORY = [{"epoch": 1, "loss": 2.5, "dev_cider": 0.125}, {"epoch": 2, "loss": 2.0}]
+
+
+def encoder_file(path: Path) -> str:
+    """Write a Keras model file with a 4 x 4 x 6 map; returns its path."""
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((*SIZE, 3))
+    scaled = keras.layers.Rescaling(1 / 128, offset=-1)(pixels)
+    keras.Model(pixels, keras.layers.Conv2D(6, 8, 8, activation="relu")(scaled)).save(path)
+    return str(path)
+
+
+def dataset(
+    folder: Path, encoder: str, words: Sequence[str] = WORDS, tokenizer: str = "words"
+) -> Dataset:
+    """Write a data set without records; `encoder` is the path of a model file, or `none`."""
+    vocabulary = Vocabulary(RESERVED + tuple(words))
+    facts: dict[str, Any] = {"name": "none", "input_size": list(SIZE)}
+    if encoder != "none":
+        facts = encoders.load(encoder).describe() | {"dtype": "float16"}
+    text = files.write_bytes(str(folder / "vocabulary.txt"), vocabulary.to_text().encode())
+    files.write_json(
+        str(folder / "dataset.json"),
+        {
+            "format": "beamcap.dataset",
+            "version": 1,
+            "configuration": {
+                "images": "/home/someone/private/my_photos",
+                "captions": ["/home/someone/private/captions.token.txt"],
+                "captions_format": "flickr",
+                "seed": 0,
+            },
+            "encoder": facts,
+            "text": {
+                "tokenizer": tokenizer,
+                "max_length": MAX_LENGTH,
+                "min_count": 5,
+                "size": len(vocabulary),
+                "digest": vocabulary.digest,
+            },
+            "splits": {"train": {"images": 6, "captions": 30, "files": []}},
+            "files": {"vocabulary.txt": text},
+        },
+    )
+    return open_dataset(folder)
+
+
+def configuration(**changes: Any) -> Configuration:
+    """Return a model of few numbers."""
+    small = {"units": 12, "embedding": 8, "hidden": 10, "attention_units": 6, "beam_width": 2}
+    return Configuration(**{**small, **changes})
+
+
+def model(data: Dataset, settings: Configuration) -> Captioner:
+    """Return an untrained model whose weights are large, so that it says different things."""
+    captioner = Captioner(settings, len(data.vocabulary), data.feature_shape)
+    for variable in captioner.trainable_variables:
+        variable.assign(variable * 3)
+    return captioner
+
+
+def write(folder: Path, data: Dataset, captioner: Captioner, **changes: Any) -> None:
+    """Export a captioner."""
+    arguments: dict[str, Any] = {"metrics": METRICS, "history": HISTORY, **changes}
+    export.export(
+        str(folder),
+        model=captioner,
+        dataset=data,
+        configuration=captioner.configuration,
+        **arguments,
+    )
+
+
+def spell(
+    captioner: Captioner, data: Dataset, inputs: np.ndarray, width: int, penalty: float
+) -> tuple[list[list[str]], np.ndarray]:
+    """Caption features or pixels in Python; returns captions [B][K] and scores [B, K]."""
+    memory = captioner.prepare(tf.constant(inputs))
+    tokens, scores = beam_search(
+        captioner, memory, beam_width=width, length_penalty=penalty, max_length=MAX_LENGTH
+    )
+    tokenizer = data.text["tokenizer"]
+    captions = [
+        [join(data.vocabulary.decode(ids), tokenizer) for ids in row] for row in tokens.numpy()
+    ]
+    return captions, scores.numpy()
+
+
+def pictures(count: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Return smooth pictures of different colours, uint8 [count, height, width, 3]."""
+    random = np.random.default_rng(1)
+    corners = random.integers(0, 256, (count, 2, 2, 3)).astype(np.float32)
+    return tf.image.resize(corners, size, "bilinear").numpy().astype(np.uint8)
+
+
+def jpegs(count: int) -> list[bytes]:
+    """Return JPEG files of smooth pictures, larger than the encoder's input."""
+    return [images.to_jpeg(pixels) for pixels in pictures(count, (90, 120))]
