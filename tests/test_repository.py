@@ -20,6 +20,11 @@ from transforms.rejects import RejectCode
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "trainer", "transforms")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
+# Flags of Beam and of engines, which the jobs pass on.
+BEAM_FLAGS = (
+    "runner|flink|prism|spark|direct|env|sdk|job|parallelism|artifacts_dir"
+    "|project|region|temp_location|experiments"
+)
 PINS = dict(
     re.findall(r"^([A-Za-z0-9._-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 )
@@ -199,9 +204,7 @@ def test_documented_flags_are_known(module: str, flags: set[str]) -> None:
         text=True,
     )
     known = set(re.findall(r"--[a-z_0-9]+", shown.stdout))
-    runners = {
-        flag for flag in flags if re.match("--(runner|flink|prism|direct|env|sdk|job)", flag)
-    }
+    runners = {flag for flag in flags if re.match(f"--({BEAM_FLAGS})", flag)}
     assert flags - runners <= known
 
 
