@@ -90,4 +90,6 @@ def choose_tokenizer(captions: Iterable[str]) -> str:
         "characters" if _UNSPACED.search(text) else "jieba" if _HAN.search(text) else "words"
         for text in captions
     )
+    if 4 * votes["characters"] > votes["jieba"]:  # Japanese captions may be all in Han characters
+        votes["characters"] += votes.pop("jieba", 0)
     return max(TOKENIZERS, key=lambda name: votes[name])
