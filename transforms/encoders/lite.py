@@ -12,13 +12,14 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from transforms.encoders import torch_state
 from transforms.encoders.network import misfit
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,15 @@ FAMILY = {
     "efficientnet-lite0": Lite(1.0, 1.0, 224),
     "efficientnet-lite1": Lite(1.0, 1.1, 240),
     "efficientnet-lite2": Lite(1.1, 1.2, 260),
+}
+
+# The batch normalisation that follows each convolution, as the files name them.
+_NORMALISATIONS = {
+    "conv_stem": "bn0",
+    "expand_conv": "bn0",
+    "depthwise_conv": "bn1",
+    "project_conv": "bn2",
+    "conv_head": "bn1",
 }
 
 # Each stage: blocks, kernel side, stride of the first block, expansion, filters.
@@ -64,8 +74,13 @@ def weights_file(name: str) -> Path:
     return files[0]
 
 
-def build(name: str) -> "keras.Model":
+def build(name: str, *, folded: bool = True) -> "keras.Model":
     """Build the network from uint8-valued pixels [B, side, side, 3] to its last map.
+
+    Args:
+        folded: without batch normalisation, which at inference is a scale and a shift: `load_state`
+            puts them into the convolutions. A third quicker, and what fine-tuning with fixed
+            statistics amounts to; training from random weights needs the normalisation.
 
     Returns:
         A model of plain Keras layers; its output is float32 [B, n, n, 1280], n = ceil(side / 32).
@@ -75,39 +90,37 @@ def build(name: str) -> "keras.Model":
 
     size = FAMILY[name]
 
-    def convolution(x: Any, prefix: str, filters: int, kernel: int, stride: int) -> Any:
-        return layers.Conv2D(
-            filters, kernel, stride, padding="same", use_bias=False, name=prefix
-        )(x)  # fmt: skip
+    def unit(x: Any, layer: Any, relu: bool = True) -> Any:
+        x = layer(x)
+        if not folded:
+            x = layers.BatchNormalization(epsilon=_EPSILON, name=layer.name + "_norm")(x)
+        return layers.ReLU(6.0, name=layer.name + "_relu")(x) if relu else x
 
-    def normalisation(x: Any, prefix: str, relu: bool = True) -> Any:
-        x = layers.BatchNormalization(epsilon=_EPSILON, name=prefix)(x)
-        return layers.ReLU(6.0, name=prefix + "_relu")(x) if relu else x
+    def convolution(prefix: str, filters: int, kernel: int = 1, stride: int = 1) -> Any:
+        return layers.Conv2D(filters, kernel, stride, padding="same", use_bias=folded, name=prefix)
+
+    def depthwise(prefix: str, kernel: int, stride: int) -> Any:
+        return layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=folded, name=prefix)
 
     pixels = keras.Input((size.side, size.side, 3), name="pixels")
     # (x - 127) / 128, exact in float32.
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="scale")(pixels)
-    x = normalisation(convolution(x, "conv_stem", 32, 3, 2), "bn0")
+    x = unit(x, convolution("conv_stem", 32, 3, 2))
     for index, (kernel, stride, expansion, filters) in enumerate(_blocks(size)):
         prefix = f"blocks_{index}_"
         entry, channels = x, x.shape[-1]
         if expansion > 1:
-            x = convolution(x, prefix + "expand_conv", channels * expansion, 1, 1)
-            x = normalisation(x, prefix + "bn0")
-        x = layers.DepthwiseConv2D(
-            kernel, stride, padding="same", use_bias=False, name=prefix + "depthwise_conv"
-        )(x)
-        x = normalisation(x, prefix + "bn1")
-        x = convolution(x, prefix + "project_conv", filters, 1, 1)
-        x = normalisation(x, prefix + "bn2", relu=False)
+            x = unit(x, convolution(prefix + "expand_conv", channels * expansion))
+        x = unit(x, depthwise(prefix + "depthwise_conv", kernel, stride))
+        x = unit(x, convolution(prefix + "project_conv", filters), relu=False)
         if stride == 1 and channels == filters:
             x = layers.Add(name=prefix + "add")([entry, x])
-    x = normalisation(convolution(x, "conv_head", 1280, 1, 1), "bn1")
+    x = unit(x, convolution("conv_head", 1280))
     return keras.Model(pixels, x, name=name.replace("-", "_"))
 
 
 def load_state(model: "keras.Model", path: Path) -> None:
-    """Set the weights of a model that `build` made from a PyTorch state dict.
+    """Set the weights of a model that `build` made, folded, from a PyTorch state dict.
 
     Raises:
         UsageError: the file is not readable, or is for another network.
@@ -116,7 +129,7 @@ def load_state(model: "keras.Model", path: Path) -> None:
         state = torch_state.read(path)
         for layer in model.layers:
             if layer.weights:
-                layer.set_weights(_layer_weights(state, layer.name))
+                layer.set_weights(_folded(state, layer.name))
     except KeyError as error:
         raise misfit(path, model.name, ValueError(f"it has no {error}")) from error
     except (torch_state.StateError, ValueError, OSError) as error:
@@ -143,15 +156,23 @@ def _scaled(filters: int, width: float) -> int:
     return rounded + 8 if rounded < 0.9 * filters * width else rounded
 
 
-def _layer_weights(state: "dict[str, np.ndarray]", layer: str) -> "list[np.ndarray]":
-    """Return a layer's weights in Keras's order and layout."""
-    prefix = "_" + layer
+def _folded(state: dict[str, np.ndarray], layer: str) -> list[np.ndarray]:
+    """Return a convolution's kernel and bias with the normalisation that follows it folded in."""
+    path, name = "_", layer
     if layer.startswith("blocks_"):
         _, index, name = layer.split("_", 2)
-        prefix = f"_blocks.{index}._{name}"
-    if "conv" not in layer:
-        keys = ("weight", "bias", "running_mean", "running_var")
-        return [state[f"{prefix}.{key}"] for key in keys]
+        path = f"_blocks.{index}._"
+    norm = path + _NORMALISATIONS[name]
+    # In double precision, so that every machine rounds to the same bits.
+    kernel, gain, shift, mean, variance = (
+        state[key].astype(np.float64)
+        for key in (
+            f"{path}{name}.weight",
+            *(f"{norm}.{key}" for key in ("weight", "bias", "running_mean", "running_var")),
+        )
+    )
+    gain /= np.sqrt(variance + _EPSILON)
+    kernel *= gain[:, None, None, None]
     # PyTorch has kernels as (out, in, height, width), and depthwise ones as (channels, 1, h, w).
-    order = (2, 3, 0, 1) if "depthwise" in layer else (2, 3, 1, 0)
-    return [state[f"{prefix}.weight"].transpose(order)]
+    order = (2, 3, 0, 1) if name == "depthwise_conv" else (2, 3, 1, 0)
+    return [kernel.transpose(order), shift - mean * gain]

@@ -94,7 +94,8 @@ def _network(name: str, weights: str) -> tuple[str, Network]:
         return name, applications.build(name, imagenet=weights == "imagenet")
     name = name.lower()
     state = lite.weights_file(name) if weights == "imagenet" else None
-    network = Network(lite.build(name), name)
+    folded = weights != "none"
+    network = Network(lite.build(name, folded=folded), name if folded else name + " unfolded")
     if state is not None:
         lite.load_state(network.cnn, state)
     return name, network
