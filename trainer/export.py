@@ -167,6 +167,7 @@ def _write(
     import tensorflow as tf
 
     from trainer.serving import Serving
+    from trainer.stable_graph import stabilise
 
     (folder / VOCABULARY).write_bytes(dataset.vocabulary.to_text().encode())
     files.write_json(str(folder / HISTORY), [dict(row) for row in history])
@@ -181,6 +182,7 @@ def _write(
         length_penalty=configuration.length_penalty,
     )
     tf.saved_model.save(serving, str(folder / SAVED_MODEL), signatures=serving.signatures())
+    stabilise(folder / SAVED_MODEL)
     facts = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as stream:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -38,8 +39,17 @@ def read_manifest(folder: str) -> dict[str, Any]:
 
 
 def digest(folder: str) -> str:
-    """Return the hexadecimal sha256 of a captioner's manifest, which names all of its files."""
-    return hashlib.sha256(files.read_bytes(files.join(folder, MANIFEST))).hexdigest()
+    """Return a hexadecimal sha256 of what decides a captioner's captions: its SavedModel.
+
+    Trained again with the same result, a captioner keeps its digest; the rest of its directory
+    tells of the training, with times.
+
+    Raises:
+        UsageError: the directory is no finished captioner.
+    """
+    facts = read_manifest(folder)["files"]
+    model = {name: facts[name]["sha256"] for name in facts if name.startswith(f"{SAVED_MODEL}/")}
+    return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
 
 
 class Captioner:

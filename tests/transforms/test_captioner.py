@@ -1,5 +1,6 @@
 """Using a captioner: batches, and directories that are not what they should be."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -67,5 +68,11 @@ def test_refuses_weights_that_were_changed(copy: Path) -> None:
         Captioner(str(copy))
 
 
-def test_a_moved_captioner_keeps_its_digest(folder: Path, copy: Path) -> None:
+def test_the_digest_is_that_of_the_captions(folder: Path, copy: Path) -> None:
+    manifest = json.loads((copy / "captioner.json").read_text())
+    manifest["provenance"]["seconds"] += 1
+    (copy / "captioner.json").write_text(json.dumps(manifest))
     assert digest(str(copy)) == digest(str(folder))
+    manifest["files"]["saved_model/saved_model.pb"]["sha256"] = "0" * 64
+    (copy / "captioner.json").write_text(json.dumps(manifest))
+    assert digest(str(copy)) != digest(str(folder))
