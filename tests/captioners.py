@@ -81,7 +81,7 @@ def model(data: Dataset, settings: Configuration) -> Captioner:
     return captioner
 
 
-def write(folder: Path, data: Dataset, captioner: Captioner, **changes: Any) -> None:
+def write(folder: str | Path, data: Dataset, captioner: Captioner, **changes: Any) -> None:
     """Export a captioner."""
     arguments: dict[str, Any] = {"metrics": METRICS, "history": HISTORY, **changes}
     export.export(

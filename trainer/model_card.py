@@ -96,7 +96,8 @@ def _flag(name: str, value: Any) -> str:
         return f"--{name}" if value else f"--no-{name}"
     if isinstance(value, list | tuple):
         value = ",".join(map(str, value))
-    return f"--{name}={shlex.quote(str(value))}" if value not in ("", None) else ""
+    # An empty list is told too: a preset may have another.
+    return "" if value is None else f"--{name}={shlex.quote(str(value))}"
 
 
 def _front_matter(license: str) -> str:

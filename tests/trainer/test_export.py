@@ -5,11 +5,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from apache_beam.io.filesystem import FileMetadata
+from apache_beam.io.localfilesystem import LocalFileSystem
 from PIL import Image
 
 from tests import captioners
@@ -22,6 +26,46 @@ from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
 
 CHINESE = ("狗", "草地", "上", "tv", "ok", "白色", "跑")
+
+
+class Bucket(LocalFileSystem):
+    """An object store for Beam, kept in a folder: no directories, no renames."""
+
+    root: Path
+
+    @classmethod
+    def scheme(cls) -> str:
+        return "bucket"
+
+    def has_dirs(self) -> bool:
+        return False
+
+    def open(self, path: str, *_: object, **__: object) -> BinaryIO:
+        return self._local(path).open("rb")
+
+    def create(self, path: str, *_: object, **__: object) -> BinaryIO:
+        place = self._local(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place.open("wb")
+
+    def exists(self, path: str) -> bool:
+        return self._local(path).exists()
+
+    def delete(self, paths: list[str]) -> None:
+        for path in paths:
+            self._local(path).unlink()
+
+    def rename(self, *_: object) -> None:
+        raise AssertionError("a store has no renames")
+
+    def _local(self, path: str) -> Path:
+        return self.root / path.removeprefix("bucket://")
+
+    def _list(self, prefix: str) -> Iterator[FileMetadata]:
+        for path in self.root.rglob("*"):
+            name = f"bucket://{path.relative_to(self.root).as_posix()}"
+            if path.is_file() and name.startswith(prefix):
+                yield FileMetadata(name, path.stat().st_size, 0)
 
 
 class Exported:
@@ -216,6 +260,20 @@ def test_what_else_is_in_the_folder_stays(words: Exported, tmp_path: Path) -> No
     assert (folder / "logs" / "events").read_text() == "log"
     assert not (folder / "saved_model" / "stale").exists()
     manifests.read(str(folder), contract.MANIFEST, contract.FORMAT, contract.REMEDY)
+
+
+def test_exports_to_a_bucket_and_is_loaded_from_it(words: Exported, tmp_path: Path) -> None:
+    Bucket.root = tmp_path
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "captioner.json").write_text("old")
+    captioners.write("bucket://models", words.data, words.model)
+    assert contract.digest("bucket://models") == contract.digest(str(words.folder))
+    pixels = captioners.pictures(2)
+    there, here = (
+        contract.Captioner(folder, batch_size=2).caption(pixels, 2, 0.7)
+        for folder in ("bucket://models", str(words.folder))
+    )
+    assert there == here
 
 
 def test_refuses_features_of_another_encoder(words: Exported, tmp_path: Path) -> None:
