@@ -10,6 +10,7 @@ import numpy as np
 from transforms import files
 from transforms.errors import UsageError
 
+CHECKPOINT = "checkpoint.npz"
 _STATE = "state"
 
 
@@ -21,7 +22,7 @@ def save(path: str, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) 
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{_STATE: text}, **arrays)
     with files.atomic(path) as stream:
-        stream.write(buffer.getbuffer())
+        stream.write(buffer.getvalue())
 
 
 def load(path: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

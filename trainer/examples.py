@@ -83,7 +83,7 @@ class DatasetExamples:
             examples = examples.flat_map(tf.data.TFRecordDataset)
         else:
             examples = examples.shuffle(len(self._files), seed=seed).interleave(
-                tf.data.TFRecordDataset, cycle_length=OPEN_FILES, deterministic=True
+                tf.data.TFRecordDataset, cycle_length=OPEN_FILES
             )
             examples = examples.shuffle(self._shuffled(), seed=seed)
         shapes = (self.input_spec.shape[1:], [None, self.steps])

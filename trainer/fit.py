@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from typing import Any
 
 from trainer.configuration import Configuration
 from trainer.evaluation import Evaluator
@@ -9,7 +10,8 @@ from trainer.examples import DatasetExamples
 from trainer.loop import State, Trainer
 from trainer.model import Captioner
 from transforms.dataset import Dataset
-from transforms.text import tokenize
+from transforms.metrics import Scorer
+from transforms.text import join, tokenize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +21,12 @@ class Fitted:
     Attributes:
         captioner: with the best epoch's weights.
         state: history and best score.
-        captions: what it writes for the dev images, by key.
+        metrics: its scores on dev, beside those of the best constant caption.
     """
 
     captioner: Captioner
     state: State
-    captions: dict[str, str]
+    metrics: dict[str, Any]
 
 
 def fit(
@@ -41,17 +43,24 @@ def fit(
     words = dataset.vocabulary.tokens
     captioner = Captioner(configuration, len(words), dataset.feature_shape)
     tokenizer = dataset.text["tokenizer"]
-    references, keys = [], []
-    for record in dataset.records("dev"):
-        references.append([tokenize(caption, tokenizer) for caption in record.captions])
-        keys.append(record.key)
-    evaluator = Evaluator(captioner, DatasetExamples(dataset, "dev"), references, words)
+    references = {record.key: record.captions for record in dataset.records("dev")}
+    tokens = [[tokenize(each, tokenizer) for each in captions] for captions in references.values()]
+    evaluator = Evaluator(captioner, DatasetExamples(dataset, "dev"), tokens, words)
     trainer = Trainer(captioner, DatasetExamples(dataset, "train"), evaluator.score, folder)
     print(
         f"training {captioner.count_params():,} weights on {dataset.images('train'):,} images with"
-        f" {dataset.captions('train'):,} captions, selecting on {len(keys):,} dev images",
+        f" {dataset.captions('train'):,} captions, selecting on {len(tokens):,} dev images",
         file=sys.stderr,
     )
     state = trainer.run(max_minutes)
-    captions = [" ".join(caption) for caption in evaluator.captions()]
-    return Fitted(captioner, state, dict(zip(keys, captions, strict=True)))
+    written = [join(caption, tokenizer) for caption in evaluator.captions()]
+    ours, constant, floor = Scorer(references, tokenizer=tokenizer).score_beside_floor(
+        dict(zip(references, written, strict=True))
+    )
+    metrics = {
+        "split": "dev",
+        "epoch": state.best_epoch,
+        "scores": ours.scores,
+        "floor": {"caption": constant, "scores": floor.scores},
+    }
+    return Fitted(captioner, state, metrics)

@@ -26,7 +26,6 @@ from trainer.progress import Progress
 from transforms import files
 from transforms.errors import JobError
 
-CHECKPOINT = "checkpoint.npz"
 LOGS = "logs"
 
 
@@ -122,6 +121,7 @@ class Trainer:
         c = self._configuration
         start = time.monotonic()
         losses = tokens = captions = 0.0
+        best = state.best_score if state.epoch else None
         step = first = state.epoch * self._steps
         mixed = np.random.SeedSequence([c.seed, state.epoch]).generate_state(1)
         for inputs, token_ids in self._examples.batches(c.batch_images, int(mixed[0])):
@@ -132,9 +132,7 @@ class Trainer:
             losses += float(loss) * int(count)
             tokens += int(count)
             captions += int(written)
-            progress.step(
-                state.epoch + 1, int(written), int(count), losses / tokens, state.best_score
-            )
+            progress.step(state.epoch + 1, int(written), int(count), losses / tokens, best)
             if not math.isfinite(losses):
                 raise JobError(
                     f"the loss is {float(loss)} at step {step}: lower --learning_rate, or set"
@@ -215,10 +213,12 @@ class Trainer:
         arrays = {f"best/{n}": value for n, value in enumerate(self._best)}
         for group, variables in self._groups().items():
             arrays |= {f"{group}/{n}": v.numpy() for n, v in enumerate(variables)}
-        checkpoint.save(f"{self._folder}/{CHECKPOINT}", arrays, dataclasses.asdict(state))
+        checkpoint.save(
+            f"{self._folder}/{checkpoint.CHECKPOINT}", arrays, dataclasses.asdict(state)
+        )
 
     def _restore(self) -> State:
-        found = checkpoint.load(f"{self._folder}/{CHECKPOINT}")
+        found = checkpoint.load(f"{self._folder}/{checkpoint.CHECKPOINT}")
         if found is None:
             return State()
         arrays, state = found

@@ -40,8 +40,8 @@ class Captioner(keras.Model):
         self.encoder = None
         if feature_shape is None:
             self.encoder = ConvolutionalEncoder(configuration.convolutions, configuration.pixels)
-        channels = self.encoder.channels if self.encoder else feature_shape[-1]
-        self.decoder = decoders.build(configuration, vocabulary_size, channels)
+            feature_shape = (self.encoder.channels,)
+        self.decoder = decoders.build(configuration, vocabulary_size, feature_shape[-1])
         self.built = True
 
     def prepare(self, inputs: tf.Tensor, noise: Noise | None = None) -> Memory:

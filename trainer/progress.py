@@ -34,7 +34,9 @@ class Progress:
         self._start = self._shown = clock()
         self._captions = self._tokens = 0
 
-    def step(self, epoch: int, captions: int, tokens: int, loss: float, score: float) -> None:
+    def step(
+        self, epoch: int, captions: int, tokens: int, loss: float, score: float | None
+    ) -> None:
         """Count one step and show the line if it is time.
 
         Args:
@@ -42,7 +44,7 @@ class Progress:
             captions: in the step's batch.
             tokens: likewise.
             loss: mean of the epoch so far.
-            score: best dev CIDEr so far.
+            score: best dev CIDEr so far; None before the first.
         """
         self._done += 1
         self._captions += captions
@@ -56,7 +58,8 @@ class Progress:
         line = (
             f"epoch {epoch}  step {self._done}/{self._steps} ({self._done / self._steps:.0%})"
             f"  {self._captions / seconds:.0f} captions/s  {self._tokens / seconds:.0f} tokens/s"
-            f"  {_duration(left)} left  loss {loss:.3f}  dev CIDEr {score:.3f}"
+            f"  {_duration(left)} left  loss {loss:.3f}"
+            + ("" if score is None else f"  dev CIDEr {score:.3f}")
         )
         self._out.write(f"\r{line}\x1b[K" if self._live else f"{line}\n")
         self._out.flush()

@@ -7,25 +7,15 @@ The same command continues a training that was killed, to the same result.
 
 import argparse
 import math
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trainer import configuration, presets, runs
-from transforms import commandline, files
+from trainer.checkpoint import CHECKPOINT
+from transforms import commandline, files, tensorflow_start
 from transforms.commandline import Exit
 from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
-
-if TYPE_CHECKING:
-    from trainer.fit import Fitted
-
-WEIGHTS = "weights.weights.h5"
-VOCABULARY = "vocabulary.txt"
-HISTORY = "history.json"
 
 
 def _minutes(text: str) -> float:
@@ -68,16 +58,27 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     dataset = open_dataset(source)
     resolved.check(dataset.feature_shape)
     check_splits(dataset)
+    tensorflow_start.start()
+    from trainer import export, fit
+
+    export.check(output, dataset)
     if runs.claim(output, runs.identity(resolved, dataset)):
         print(f"{output}: already trained", file=sys.stderr)
         return Exit.DONE
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from trainer.fit import fit
-
-    fitted = fit(dataset, resolved, files.join(output, runs.WORKING), max_minutes)
-    store(output, dataset, fitted)
-    print(f"{output}: dev CIDEr {fitted.state.best_score:.4f}", file=sys.stderr)
+    working = files.join(output, runs.WORKING)
+    fitted = fit.fit(dataset, resolved, working, max_minutes)
+    export.export(
+        output,
+        model=fitted.captioner,
+        dataset=dataset,
+        configuration=resolved,
+        metrics=fitted.metrics,
+        history=fitted.state.history,
+        seconds=fitted.state.seconds,
+        flags={"preset": preset, "max_minutes": max_minutes},
+    )
+    files.delete(files.join(working, CHECKPOINT))
+    print(f"{output}: dev CIDEr {fitted.metrics['scores']['CIDEr']:.4f}", file=sys.stderr)
     return Exit.DONE
 
 
@@ -89,26 +90,6 @@ def check_splits(dataset: Dataset) -> None:
                 f"{dataset.folder}: the split {split} has no images, and training needs them:"
                 " preprocess more images, or other lists of the splits"
             )
-
-
-def store(output: str, dataset: Dataset, fitted: "Fitted") -> dict[str, dict[str, int | str]]:
-    """Write a captioner's weights, vocabulary and history.
-
-    Returns:
-        Size and digest of each file, as the manifest records them.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / WEIGHTS
-        fitted.captioner.save_weights(weights)
-        content = weights.read_bytes()
-    history = {"best_epoch": fitted.state.best_epoch, "epochs": fitted.state.history}
-    return {
-        WEIGHTS: files.write_bytes(files.join(output, WEIGHTS), content),
-        VOCABULARY: files.write_bytes(
-            files.join(output, VOCABULARY), dataset.vocabulary.to_text().encode()
-        ),
-        HISTORY: files.write_json(files.join(output, HISTORY), history),
-    }
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@ import pytest
 
 from tests.trainer import toy
 from trainer import loss
-from trainer.loop import CHECKPOINT, Trainer
+from trainer.checkpoint import CHECKPOINT
+from trainer.loop import Trainer
 from trainer.search import beam_search
 from transforms.errors import JobError, UsageError
 

@@ -1,11 +1,17 @@
 """A tiny task that trains in seconds: the features say which words the captions have."""
 
+from pathlib import Path
+
 import numpy as np
 
+from tests import captioners
 from trainer.configuration import Configuration
 from trainer.examples import ArrayExamples
 from trainer.model import Captioner
 from trainer.presets import resolve
+from transforms import files, records
+from transforms import images as images_
+from transforms.dataset import Dataset, open_dataset
 from transforms.text import END, START
 
 WORDS = ("<pad>", "<start>", "<end>", "<unk>", "a", "red", "blue", "round", "big", "box", "ball")
@@ -58,3 +64,60 @@ def examples(images: int = 10, shape: tuple[int, ...] = GRID) -> ArrayExamples:
 def captioner(shape: tuple[int, ...] = GRID, **changes: object) -> Captioner:
     """Return an untrained small model."""
     return Captioner(configuration(**changes), VOCABULARY, shape)
+
+
+def dataset(folder: Path, *, encoder: str = "keras", train: int = 12, dev: int = 4) -> Dataset:
+    """Write a data set with records: red boxes and blue balls, easy to tell apart.
+
+    Args:
+        folder: where.
+        encoder: `keras` for a grid of 4 x 4 x 6, `none` for JPEGs of 32 x 32.
+        train: images of the split train, in two files.
+        dev: images of the split dev.
+    """
+    file = folder.parent / "cnn.keras"
+    if encoder == "keras" and not file.exists():
+        captioners.encoder_file(file)
+    data = captioners.dataset(folder, str(file) if encoder == "keras" else encoder)
+    manifest = data.manifest
+    manifest["splits"] = {}
+    for split, count in (("train", train), ("dev", dev)):
+        names = []
+        for part in range(2 if split == "train" else 1):
+            kept = [
+                _record(data, split, n) for n in range(part, count, 2 if split == "train" else 1)
+            ]
+            names.append(f"data/{split}-{part}.tfrecord")
+            with files.atomic(files.join(str(folder), names[-1])) as stream:
+                records.write(stream, records.encode(kept))
+            manifest["files"][names[-1]] = {"bytes": stream.size, "sha256": stream.sha256}
+        manifest["splits"][split] = {"images": count, "captions": 3 * count, "files": names}
+    files.write_json(files.join(str(folder), "dataset.json"), manifest)
+    return open_dataset(folder)
+
+
+def _record(data: Dataset, split: str, number: int) -> records.Record:
+    red = number % 2 == 0
+    captions = ("a big red box", "a red box", "a red round box")
+    if not red:
+        captions = ("a blue ball", "a round blue ball", "a big blue ball")
+    ids = tuple(tuple(data.vocabulary.encode(c.split(), 6)) for c in captions)
+    random = np.random.default_rng([number, split == "train"])
+    features = image = None
+    if data.stores_images:
+        pixels = np.full((32, 32, 3), (200, 30, 30) if red else (30, 30, 200), np.uint8)
+        image = images_.to_jpeg(pixels)
+    else:
+        features = random.normal(size=(4, 4, 6)).astype(np.float16)
+        features[..., 0] += 3 if red else -3
+    return records.Record(
+        key=f"{split}/{number}.jpg",
+        uri=f"/images/{split}/{number}.jpg",
+        sha256="0" * 64,
+        width=32,
+        height=32,
+        captions=captions,
+        token_ids=ids,
+        features=features,
+        image=image,
+    )

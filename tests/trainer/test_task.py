@@ -1,0 +1,127 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.trainer import toy
+from trainer import task
+from transforms.captioner import Captioner
+from transforms.commandline import Exit
+from transforms.errors import UsageError
+
+SMALL = ["--units=16", "--embedding=8", "--hidden=16", "--attention_units=8", "--batch_images=4"]
+LEARNING = [
+    *SMALL,
+    "--epochs=14",
+    "--patience=14",
+    "--learning_rate=0.03",
+    "--warmup_steps=2",
+    "--averaging=0",
+    "--dropout=0",
+    "--feature_dropout=0",
+    "--label_smoothing=0",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "data"
+    toy.dataset(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("trained") / "captioner"
+    flags = [f"--dataset={data}", f"--output={output}", *LEARNING]
+    assert task.main(flags) == Exit.DONE
+    return output, flags
+
+
+def test_learns_and_writes_a_captioner(trained):
+    output, _ = trained
+    manifest = json.loads((output / "captioner.json").read_text())
+    history = json.loads((output / "history.json").read_text())
+    best = max(row["dev_cider"] for row in history)
+    assert manifest["metrics"]["scores"]["CIDEr"] == pytest.approx(best, abs=1e-3)
+    assert best > manifest["metrics"]["floor"]["scores"]["CIDEr"]
+    assert Captioner(str(output)).input_size == (32, 32)
+    assert not (output / "training" / "checkpoint.npz").exists()
+
+
+def test_the_same_command_again_has_nothing_to_do(trained, capsys):
+    output, flags = trained
+    before = (output / "captioner.json").stat().st_mtime_ns
+    assert task.main(flags) == Exit.DONE
+    assert (output / "captioner.json").stat().st_mtime_ns == before
+    assert "already trained" in capsys.readouterr().err
+
+
+def test_an_output_of_another_run_is_refused(trained, data):
+    _, flags = trained
+    with pytest.raises(UsageError, match="--units=16, not 17"):
+        task.main([*flags, "--units=17"])
+    other = toy.dataset(data.parent / "other", train=10).folder
+    with pytest.raises(UsageError, match="another dataset"):
+        task.main([*flags, f"--dataset={other}"])
+
+
+def test_a_vocabulary_of_another_run_is_refused(trained, tmp_path):
+    output, flags = trained
+    run = output / "training" / "run.json"
+    kept = run.read_text()
+    run.write_text(json.dumps({**json.loads(kept), "vocabulary": "0" * 64}))
+    with pytest.raises(UsageError, match="another vocabulary"):
+        task.main(flags)
+    run.write_text(kept)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--unitz=3"], "did you mean --units"),
+        (["--units=none"], "units"),
+        (["--dropout=1"], "dropout"),
+        (["--inject=merge"], "--attention=none"),
+        (["--preset=seed-lstm"], "--encoder=none"),
+        (["--dataset=/nowhere"], "pipeline.preprocess"),
+    ],
+)
+def test_wrong_use_is_refused_before_anything_is_written(data, tmp_path, flags, message):
+    output = tmp_path / "captioner"
+    with pytest.raises(UsageError, match=message):
+        task.main([f"--dataset={data}", f"--output={output}", *flags])
+    assert not output.exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(data, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="empty --output"):
+        task.main([f"--dataset={data}", f"--output={tmp_path}"])
+
+
+def test_a_data_set_without_dev_images_is_refused(tmp_path):
+    data = toy.dataset(tmp_path / "data", dev=0).folder
+    with pytest.raises(UsageError, match="split dev has no images"):
+        task.main([f"--dataset={data}", f"--output={tmp_path / 'captioner'}"])
+
+
+def test_an_error_is_one_line_and_exit_status_2():
+    run = subprocess.run(
+        [sys.executable, "-m", "trainer.task", "--dataset=/nowhere", "--output=/nowhere/out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == Exit.WRONG_USAGE
+    assert run.stderr.startswith("error: ")
+    assert run.stderr.count("\n") == 1
+
+
+def test_trains_a_network_from_the_pixels(tmp_path):
+    toy.dataset(tmp_path / "data", encoder="none", train=4, dev=2)
+    flags = ["--preset=seed-lstm", "--convolutions=4,4", "--pixels=8", "--epochs=1", *SMALL]
+    output = tmp_path / "captioner"
+    assert task.main([f"--dataset={tmp_path / 'data'}", f"--output={output}", *flags]) == Exit.DONE
+    assert (output / "captioner.json").exists()
