@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parser = build_parser()
     options, beam_options = flags.parse(parser, argv)
     settings = resolve(options)
-    performance = Performance(options.batch_size, options.readers)
+    performance = Performance(options.batch_size, options.readers, options.image_seconds)
 
     from pipeline.captioning import job
     from pipeline.common import launch

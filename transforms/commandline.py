@@ -63,6 +63,14 @@ def fraction(text: str) -> float:
     return value
 
 
+def duration(text: str) -> float:
+    """Parse a flag's value in seconds, more than 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time in seconds")
+    return value
+
+
 def positive(text: str) -> int:
     """Parse a flag's value that is a whole number from 1 on."""
     value = int(text)

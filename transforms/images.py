@@ -264,6 +264,8 @@ def _unidentified(data: bytes) -> ImageError:
 
 
 def _translate(error: Exception, data: bytes) -> ImageError:
+    if isinstance(error, MemoryError):
+        return ImageError(RejectCode.DECODER_CRASHED, "there is not enough memory to decode it")
     message = _one_line(error)
     # A RIFF file says how long it is; the WebP decoder does not say that it missed the rest.
     short = data.startswith(b"RIFF") and len(data) < 8 + int.from_bytes(data[4:8], "little")

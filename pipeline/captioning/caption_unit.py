@@ -12,7 +12,7 @@ from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import Performance, Settings
 from pipeline.common import models, progress, reading, tables, units
 from pipeline.common.units import UnitReport
-from transforms import files, images
+from transforms import files, images, isolation
 from transforms.captioner import Captioner, Hypothesis
 from transforms.rejects import Reject
 
@@ -46,11 +46,13 @@ class CaptionUnit(beam.DoFn):
         name = unit_name(unit, settings)
         names = sum(len(content.refs) for content in unit.contents)
         reporter = progress.Reporter(settings.output, total)
-        report = units.recall(settings.output, name)
-        if report is None:
-            report = caption_unit(name, unit, settings, self._performance, reporter)
-            units.remember(settings.output, name, report)
-        else:
+
+        def work(careful: bool) -> UnitReport:
+            with isolation.decoder(careful, self._performance.image_seconds) as decode:
+                return caption_unit(name, unit, settings, self._performance, reporter, decode)
+
+        report, earlier = units.once(settings.output, name, work)
+        if earlier:
             reporter.add(resumed=names)
         reporter.flush()
         beam.metrics.Metrics.counter("beamcap", "images").inc(report.images)
@@ -64,6 +66,7 @@ def caption_unit(
     settings: Settings,
     performance: Performance,
     reporter: progress.Reporter,
+    decode: isolation.Decode,
 ) -> UnitReport:
     """Write a unit's Parquet file and return its report.
 
@@ -80,6 +83,7 @@ def caption_unit(
         images.Limits(truncated=settings.truncated),
         performance.batch_size,
         performance.readers,
+        decode,
     ):
         done, refused = len(rows), len(rejects)
         pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]

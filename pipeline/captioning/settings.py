@@ -44,7 +44,14 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Performance:
-    """What shapes the speed of a job and not its result."""
+    """What shapes the speed of a job and not its result.
+
+    Attributes:
+        batch_size: images a call of the model.
+        readers: threads that read and decode.
+        image_seconds: time an image may take to be decoded, where it is watched.
+    """
 
     batch_size: int
     readers: int
+    image_seconds: float

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transforms.commandline import Parser, fraction, positive, refuse_unknown
+from transforms.commandline import Parser, duration, fraction, positive, refuse_unknown
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -30,6 +30,12 @@ def job_parser(prog: str, description: str) -> Parser:
     job.add_argument("--batch_size", type=positive, default=32, help="images a call of the encoder")
     job.add_argument(
         "--readers", type=positive, default=4, help="threads a worker that read and decode"
+    )
+    job.add_argument(
+        "--image_seconds",
+        type=duration,
+        default=30.0,
+        help="time an image may take to decode, where an earlier attempt at its unit never ended",
     )
     job.add_argument(
         "--max_reject_fraction",

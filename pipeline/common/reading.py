@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pipeline.common import fingerprints
 from transforms import files, images
+from transforms.isolation import Decode
 from transforms.prefetch import ordered_map
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef
@@ -19,6 +20,7 @@ def batches(
     limits: images.Limits,
     batch_size: int,
     readers: int,
+    decode: Decode = images.decode,
 ) -> Iterator[list[tuple[T, images.Picture | Reject]]]:
     """Yield the pictures of images in their order, in batches.
 
@@ -28,11 +30,12 @@ def batches(
         limits: what to accept.
         batch_size: pictures a batch; the last may be smaller.
         readers: threads; at most two batches and a picture a thread are in memory.
+        decode: `images.decode`, or the same in another process.
     """
 
     def read(source: tuple[T, ImageRef, str]) -> tuple[T, images.Picture | Reject]:
         owner, ref, sha256 = source
-        return owner, read_picture(ref, sha256, size, limits)
+        return owner, read_picture(ref, sha256, size, limits, decode)
 
     pictures = ordered_map(read, sources, readers, 2 * batch_size + readers)
     while batch := list(islice(pictures, batch_size)):
@@ -40,7 +43,11 @@ def batches(
 
 
 def read_picture(
-    ref: ImageRef, sha256: str, size: tuple[int, int], limits: images.Limits
+    ref: ImageRef,
+    sha256: str,
+    size: tuple[int, int],
+    limits: images.Limits,
+    decode: Decode = images.decode,
 ) -> images.Picture | Reject:
     """Read and decode one image, or say why not."""
     try:
@@ -51,6 +58,6 @@ def read_picture(
         message = "the file changed while the job ran"
         return Reject(ref.key, ref.uri, "read", RejectCode.IMAGE_CHANGED, message)
     try:
-        return images.decode(data, size, limits)
+        return decode(data, size, limits)
     except images.ImageError as error:
         return Reject(ref.key, ref.uri, "decode", error.code, error.message)

@@ -1,5 +1,6 @@
 """Removing what an output does not need any more."""
 
+from pipeline.common import units
 from transforms import files
 
 
@@ -14,5 +15,7 @@ def sweep(output: str, folder: str, keep: set[str]) -> None:
     for info in list(files.list_files(output)):
         name = info.path[len(output.rstrip("/")) + 1 :]
         unnamed = name.startswith(f"{folder}/") and name not in keep
-        if unnamed or name.rsplit("/", 1)[-1].startswith(files.TEMPORARY_PREFIX):
+        # Markers that are left are of units that are no longer planned.
+        marker = name.startswith(f"{units.JOURNAL}/") and name.endswith(units.STARTED)
+        if unnamed or marker or name.rsplit("/", 1)[-1].startswith(files.TEMPORARY_PREFIX):
             files.delete(info.path)

@@ -10,12 +10,14 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from transforms import files
 from transforms.rejects import Reject, RejectCode
 
 JOURNAL = "units"
+STARTED = ".started"
 DIGEST_CHARACTERS = 32
 
 
@@ -59,6 +61,41 @@ def bucket(identity: str, total: int, unit_size: int) -> int:
         unit_size: images a unit, about.
     """
     return int(identity[:15], 16) % max(1, math.ceil(total / unit_size))
+
+
+def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[UnitReport, bool]:
+    """Do a unit's work unless the journal knows its report.
+
+    A marker in the journal stands for a unit in work. Whoever finds one already there knows that
+    an attempt never ended: its process died, perhaps of an image that crashes the decoder.
+
+    Args:
+        output: the job's output.
+        name: the unit's.
+        work: does it, and is told whether to do it carefully.
+
+    Returns:
+        The report, and whether it is of an earlier run.
+
+    Raises:
+        OSError: what `work` raises, or the journal cannot be written.
+    """
+    if (report := recall(output, name)) is not None:
+        return report, True
+    marker = files.join(output, JOURNAL, name + STARTED)
+    careful = files.exists(marker)
+    if not careful:
+        files.write_bytes(marker, b"")
+    try:
+        report = work(careful)
+        remember(output, name, report)
+    except BaseException:
+        # This process lives, so no image is suspect that was not before.
+        if not careful:
+            files.delete(marker)
+        raise
+    files.delete(marker)
+    return report, False
 
 
 def recall(output: str, name: str) -> UnitReport | None:

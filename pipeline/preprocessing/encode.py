@@ -10,7 +10,7 @@ from pipeline.common import models, progress, reading, units
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Performance, Settings
-from transforms import encoders, files, images, records, text
+from transforms import encoders, files, images, isolation, records, text
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode
 
@@ -35,11 +35,14 @@ class EncodeUnit(beam.DoFn):
         settings = self._settings
         name = unit_name(unit, settings, vocabulary)
         reporter = progress.Reporter(settings.output, total)
-        report = units.recall(settings.output, name)
-        if report is None:
-            report = encode_unit(name, unit, settings, self._performance, vocabulary, reporter)
-            units.remember(settings.output, name, report)
-        else:
+
+        def work(careful: bool) -> UnitReport:
+            performance = self._performance
+            with isolation.decoder(careful, performance.image_seconds) as decode:
+                return encode_unit(name, unit, settings, performance, vocabulary, reporter, decode)
+
+        report, earlier = units.once(settings.output, name, work)
+        if earlier:
             reporter.add(resumed=len(unit.images))
         reporter.flush()
         beam.metrics.Metrics.counter("beamcap", "images").inc(report.images)
@@ -54,6 +57,7 @@ def encode_unit(
     performance: Performance,
     vocabulary: text.Vocabulary,
     reporter: progress.Reporter,
+    decode: isolation.Decode,
 ) -> UnitReport:
     """Write a unit's record file and return its report.
 
@@ -72,6 +76,7 @@ def encode_unit(
             limits,
             performance.batch_size,
             performance.readers,
+            decode,
         ):
             kept = []
             for image, result in batch:

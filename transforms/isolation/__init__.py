@@ -1,0 +1,5 @@
+"""Decoding where it can do no harm: in a child process with limits on memory and time."""
+
+from transforms.isolation.decoder import Decode, IsolatedDecoder, decoder
+
+__all__ = ["Decode", "IsolatedDecoder", "decoder"]
