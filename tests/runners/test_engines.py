@@ -9,11 +9,15 @@ import pytest
 
 from tests.faults import inputs
 from tests.faults.jobs import run_job, tree
+from tests.runners.engines import WORKERS
 
 LOCAL = ["--runner=FnApiRunner"]
 PROCESSES = [*LOCAL, "--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 UNITS = ["--unit_size=6", "--batch_size=4"]
 TIMEOUT = 420
+
+# A test's time includes that of what it compares with.
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +61,10 @@ def captions(caption: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder / "captions"
 
 
-def workers(folder: Path) -> int:
-    """Return how many worker processes a job started: each made a folder for itself."""
-    return len(list(folder.glob("tmp/beam-worker.*")))
+def check_workers(folder: Path, engine: list[str]) -> None:
+    """Fail unless the engine started its worker processes: each made a folder for itself."""
+    wanted = WORKERS if "--runner=FlinkRunner" in engine else 1
+    assert len(list(folder.glob("tmp/beam-worker.*"))) >= wanted
 
 
 def test_preprocess_on_an_engine_writes_the_bytes_of_a_local_run(
@@ -69,7 +74,7 @@ def test_preprocess_on_an_engine_writes_the_bytes_of_a_local_run(
     run.check()
     assert tree(tmp_path / "dataset") == tree(dataset)
     assert len(list(dataset.glob("data/*.tfrecord"))) > 5
-    assert workers(tmp_path) >= 1
+    check_workers(tmp_path, engine)
 
 
 def test_preprocess_in_two_local_processes_writes_the_bytes_of_one(
@@ -86,7 +91,7 @@ def test_caption_on_an_engine_writes_the_bytes_of_a_local_run(
     run.check()
     assert tree(tmp_path / "captions") == tree(captions)
     assert len(list(captions.glob("data/*.parquet"))) > 5
-    assert workers(tmp_path) >= 1
+    check_workers(tmp_path, engine)
 
 
 def test_wrong_input_that_only_a_worker_finds_ends_in_one_line(
