@@ -58,6 +58,8 @@ def _commands(document: Path) -> list[str]:
     fenced = re.findall(r"^```(?:sh|bash|console|text)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     indented = re.findall(r"^ {4}(\S.*(?:\n {4}.*)*)", text, re.MULTILINE)
     block = "\n".join([*fenced, *indented]).replace("\\\n", " ")
+    # What is shown with its error is meant to be wrong.
+    block = re.sub(r"^.*\nerror: .*$", "", block, flags=re.MULTILINE)
     return [re.sub(r"(^|\s)#.*", "", line).strip().removeprefix("$ ") for line in block.split("\n")]
 
 
