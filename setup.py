@@ -17,7 +17,7 @@ REQUIRES = [
     "jieba",
     "jinja2",
     "keras",
-    "matplotlib",
+    "markupsafe",
     "numpy",
     "pillow",
     "protobuf",
