@@ -6,6 +6,7 @@ Beam's file systems. A file written here is either whole or absent.
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -59,6 +60,24 @@ def read_bytes(path: str) -> bytes:
 def exists(path: str) -> bool:
     """Whether there is a file (or, on a local disk, a folder) of that name."""
     return _beam().exists(path) if is_remote(path) else Path(path).exists()
+
+
+def stat(path: str) -> FileInfo:
+    """Return what a listing says of one file.
+
+    Raises:
+        OSError: there is no such file, or it cannot be asked for.
+    """
+    if not is_remote(path):
+        status = Path(path).stat()
+        return FileInfo(path, status.st_size, status.st_mtime)
+    try:
+        found = _beam().match([path])[0].metadata_list
+    except ValueError as error:  # No store of that kind.
+        raise OSError(str(error)) from error
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    return FileInfo(path, found[0].size_in_bytes, found[0].last_updated_in_seconds or 0)
 
 
 def delete(path: str) -> None:

@@ -135,9 +135,9 @@ def write(stream: Writer, examples: Iterable[bytes]) -> int:
     count = 0
     for example in examples:
         length = struct.pack("<Q", len(example))
-        stream.write(length + _masked_crc(length))
+        stream.write(length + masked_crc(length))
         stream.write(example)
-        stream.write(_masked_crc(example))
+        stream.write(masked_crc(example))
         count += 1
     return count
 
@@ -155,11 +155,11 @@ def read(stream: BinaryIO, name: str) -> Iterator[bytes]:
     index = 0
     while header := stream.read(12):
         length = header[:8]
-        if len(header) < 12 or header[8:] != _masked_crc(length):
+        if len(header) < 12 or header[8:] != masked_crc(length):
             raise RecordError(f"{name}: record {index}: the header is cut short or corrupt")
         (size,) = struct.unpack("<Q", length)
         payload, footer = stream.read(size), stream.read(4)
-        if len(payload) < size or footer != _masked_crc(payload):
+        if len(payload) < size or footer != masked_crc(payload):
             raise RecordError(f"{name}: record {index}: the record is cut short or corrupt")
         yield payload
         index += 1
@@ -169,7 +169,7 @@ def _to_bytes(array: np.ndarray) -> bytes:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
 
 
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
     """CRC-32C rotated and offset, as TensorFlow's record_writer.cc does it."""
     crc = google_crc32c.value(data)
     masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF

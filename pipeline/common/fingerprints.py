@@ -2,11 +2,9 @@
 
 import hashlib
 
-from transforms import files
+from transforms import sources
 from transforms.rejects import Reject, RejectCode
-from transforms.sources import ImageRef
-
-CHUNK = 1024 * 1024
+from transforms.sources import ImageRef, SourceError
 
 
 def digest(data: bytes) -> str:
@@ -15,19 +13,37 @@ def digest(data: bytes) -> str:
 
 
 def fingerprint(ref: ImageRef) -> str | Reject:
-    """Return the hexadecimal sha256 of an image file, or why it cannot be read."""
+    """Return the hexadecimal sha256 of an image, or why it cannot be read.
+
+    What listing had to read already is not read again.
+    """
+    if ref.sha256:
+        return ref.sha256
     sha256 = hashlib.sha256()
     try:
-        with files.open_read(ref.uri) as stream:
-            while chunk := stream.read(CHUNK):
-                sha256.update(chunk)
-    except OSError as error:
+        for chunk in sources.chunks(ref):
+            sha256.update(chunk)
+    except (OSError, SourceError) as error:
         return unreadable(ref, "list", error)
     return sha256.hexdigest()
 
 
-def unreadable(ref: ImageRef, stage: str, error: OSError) -> Reject:
-    """Return the reject for a file that the system or the store does not hand over."""
+def identity(ref: ImageRef, sha256: str) -> str:
+    """Return the hexadecimal digest that decides in which unit an image is.
+
+    That is its content's, so that a unit does not depend on names; but what is read in one pass
+    stays together.
+    """
+    if ref.stream is None:
+        return sha256
+    archive, part = ref.stream
+    return digest(f"{archive}#{part}".encode("utf-8", "surrogateescape"))
+
+
+def unreadable(ref: ImageRef, stage: str, error: OSError | SourceError) -> Reject:
+    """Return the reject for an image whose bytes are not handed over."""
+    if isinstance(error, SourceError):
+        return Reject(ref.key, ref.uri, stage, error.code, error.message)
     code = RejectCode.IMAGE_UNREADABLE
     if isinstance(error, FileNotFoundError):
         code = RejectCode.IMAGE_MISSING

@@ -5,13 +5,16 @@ from itertools import islice
 from typing import TypeVar
 
 from pipeline.common import fingerprints
-from transforms import files, images
+from transforms import images
+from transforms import sources as image_sources
 from transforms.isolation import Decode
 from transforms.prefetch import ordered_map
 from transforms.rejects import Reject, RejectCode
-from transforms.sources import ImageRef
+from transforms.sources import ImageRef, SourceError
 
 T = TypeVar("T")
+# Bytes or why there are none, of an image that has been read; None for one that has not.
+Loaded = bytes | Reject | None
 
 
 def batches(
@@ -22,7 +25,10 @@ def batches(
     readers: int,
     decode: Decode = images.decode,
 ) -> Iterator[list[tuple[T, images.Picture | Reject]]]:
-    """Yield the pictures of images in their order, in batches.
+    """Yield the pictures of images in batches, in an order that depends on the images alone.
+
+    Images that can only be read one after another, as those of a compressed archive, come last
+    and in the order of their archive, so that it is read once.
 
     Args:
         sources: what each picture is for, where it is read, and the sha256 that it must have.
@@ -33,13 +39,32 @@ def batches(
         decode: `images.decode`, or the same in another process.
     """
 
-    def read(source: tuple[T, ImageRef, str]) -> tuple[T, images.Picture | Reject]:
-        owner, ref, sha256 = source
-        return owner, read_picture(ref, sha256, size, limits, decode)
+    def picture(loaded: tuple[T, ImageRef, str, Loaded]) -> tuple[T, images.Picture | Reject]:
+        owner, ref, sha256, data = loaded
+        return owner, read_picture(ref, sha256, size, limits, decode, data)
 
-    pictures = ordered_map(read, sources, readers, 2 * batch_size + readers)
+    pictures = ordered_map(picture, _in_reading_order(sources), readers, 2 * batch_size + readers)
     while batch := list(islice(pictures, batch_size)):
         yield batch
+
+
+def _in_reading_order(
+    sources: Sequence[tuple[T, ImageRef, str]],
+) -> Iterator[tuple[T, ImageRef, str, Loaded]]:
+    """Yield what can be read by itself for any thread to read, then what cannot, as read."""
+    streamed = [source for source in sources if source[1].stream is not None]
+    yield from ((*source, None) for source in sources if source[1].stream is None)
+    streamed.sort(key=lambda source: (source[1].stream or ("", 0), source[1].position))
+    for owner, ref, sha256 in streamed:
+        # One thread after another's image would begin the archive anew.
+        yield owner, ref, sha256, _load(ref)
+
+
+def _load(ref: ImageRef) -> bytes | Reject:
+    try:
+        return image_sources.read(ref)
+    except (OSError, SourceError) as error:
+        return fingerprints.unreadable(ref, "read", error)
 
 
 def read_picture(
@@ -48,12 +73,13 @@ def read_picture(
     size: tuple[int, int],
     limits: images.Limits,
     decode: Decode = images.decode,
+    data: Loaded = None,
 ) -> images.Picture | Reject:
-    """Read and decode one image, or say why not."""
-    try:
-        data = files.read_bytes(ref.uri)
-    except OSError as error:
-        return fingerprints.unreadable(ref, "read", error)
+    """Read and decode one image, or say why not; `data` is what reading gave, if that is done."""
+    if data is None:
+        data = _load(ref)
+    if isinstance(data, Reject):
+        return data
     if fingerprints.digest(data) != sha256:
         message = "the file changed while the job ran"
         return Reject(ref.key, ref.uri, "read", RejectCode.IMAGE_CHANGED, message)

@@ -1,5 +1,23 @@
-"""Where images come from: listing them as small references, and reading one."""
+"""Where images come from: finding them, referring to them, and reading one."""
 
-from transforms.sources.listing import IMAGE_SUFFIXES, ImageRef, check, list_images, stem
+from transforms.sources.listing import check, expand, find, list_images, prefixes
+from transforms.sources.members import File
+from transforms.sources.names import IMAGE_SUFFIXES, stem
+from transforms.sources.reading import chunks, read
+from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
 
-__all__ = ["IMAGE_SUFFIXES", "ImageRef", "check", "list_images", "stem"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_BYTES",
+    "File",
+    "ImageRef",
+    "SourceError",
+    "check",
+    "chunks",
+    "expand",
+    "find",
+    "list_images",
+    "prefixes",
+    "read",
+    "stem",
+]

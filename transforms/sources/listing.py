@@ -1,99 +1,167 @@
-"""Listing folders and globs of images."""
+"""Finding files: folders, globs, lists and files that are named."""
 
 import dataclasses
 import fnmatch
+import itertools
 import re
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from transforms import files
 from transforms.errors import UsageError
+from transforms.rejects import Reject, RejectCode
+from transforms.sources import lists, names, parquets, tars, tfrecords, zips
+from transforms.sources.members import File
+from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
 
-IMAGE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "tif", "tiff"),
-        *("bmp", "avif", "jp2", "ppm"),
-    )
-)
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class ImageRef:
-    """A reference to an image: everything about it but its bytes.
-
-    Attributes:
-        key: the image's name, relative to the folder that was listed, with forward slashes.
-        uri: where it is read.
-        size: bytes, as the listing says.
-        modified: seconds since 1970, 0 where the store has none.
-    """
-
-    key: str
-    uri: str
-    size: int
-    modified: float
-
-
 def list_images(spec: str) -> Iterator[ImageRef]:
-    """Yield the images of a folder (at any depth) or a glob, in the order of the listing.
+    """Yield the images of a source, in the order of the listing, without what is refused.
 
-    In a folder, files with an image's suffix count, in upper or lower case; hidden files and
-    folders do not. A glob chooses by itself: `*` and `?` stay within a folder, `**` does not,
-    and case does not matter.
+    Raises:
+        UsageError: a list cannot be understood.
+        OSError: a folder cannot be listed.
+    """
+    for file in find(spec):
+        yield from (item for item in expand(file) if isinstance(item, ImageRef))
+
+
+def prefixes(specs: Sequence[str]) -> list[str]:
+    """Return what the keys of each source begin with, so that those of several differ.
+
+    The keys of one source are relative to it; those of several are relative to the deepest
+    folder that holds them all.
+    """
+    if len(specs) < 2:
+        return ["" for _ in specs]
+    roots = [_root(spec).replace("://", "/").strip("/").split("/") for spec in specs]
+    alike = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*roots, strict=False))
+    shared = sum(1 for _ in alike)
+    return ["/".join(root[shared:]) for root in roots]
+
+
+def find(spec: str, prefix: str = "") -> Iterator[File]:
+    """Yield the images and the archives of a source; archives are not opened.
+
+    In a folder, at any depth, files with the suffix of an image or an archive count, in upper
+    or lower case; hidden files and folders do not. A glob chooses by itself: `*` and `?` stay
+    within a folder, `**` does not, and case does not matter. Lists of URIs are followed where
+    they are named, and only there.
 
     Args:
-        spec: a folder, a glob, or one image file; local or in a bucket.
+        spec: a folder, a glob, or one file: an image, an archive or a list; local or in a bucket.
+        prefix: what keys begin with, as `prefixes` returns it.
+
+    Raises:
+        UsageError: a list cannot be understood.
+        OSError: a folder or a list cannot be read.
     """
     root, pattern = _split(spec)
-    if pattern is None and not files.is_remote(spec) and PurePosixPath(spec).suffix:
-        # One file, named as such, is whatever the caller says it is.
-        from pathlib import Path
-
-        path = Path(spec)
-        if path.is_file():
-            status = path.stat()
-            yield ImageRef(path.name, spec, status.st_size, status.st_mtime)
-            return
+    if pattern is None and _is_file(spec):
+        for file in _named(spec):
+            yield dataclasses.replace(file, key=_below(prefix, file.key))
+        return
     matches = None if pattern is None else re.compile(_glob_regex(pattern), re.IGNORECASE)
     for info in files.list_files(root):
         key = info.path[len(root.rstrip("/")) + 1 :]
+        kind = names.kind_of(key)
         if matches is not None:
             wanted = matches.fullmatch(key) is not None
         else:
-            wanted = PurePosixPath(key).suffix.lower() in IMAGE_SUFFIXES and not any(
-                part.startswith(".") for part in key.split("/")
-            )
+            wanted = kind not in (None, names.LIST) and not names.is_hidden(key)
         if wanted:
-            yield ImageRef(key, info.path, info.size, info.modified)
+            kind = names.IMAGE if kind in (None, names.LIST) else kind
+            yield File(
+                _below(prefix, key), info.path, info.size, info.modified, kind or names.IMAGE
+            )
+
+
+def expand(file: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Reject]:
+    """Yield the images that a file is or holds, and what of it is refused; never raises for it.
+
+    Args:
+        file: as `find` yields it.
+        max_bytes: the largest image that is taken.
+    """
+    try:
+        if file.size < 0:
+            info = files.stat(file.uri)
+            file = dataclasses.replace(file, size=info.size, modified=info.modified)
+        if file.kind == names.IMAGE:
+            yield ImageRef(file.key, file.uri, file.size, file.modified)
+        elif file.kind.startswith("tar"):
+            yield from tars.expand(file, max_bytes)
+        elif file.kind == "zip":
+            yield from zips.expand(file, max_bytes)
+        elif file.kind == "parquet":
+            yield from parquets.expand(file, max_bytes)
+        else:
+            yield from tfrecords.expand(file, max_bytes)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        code = RejectCode.IMAGE_MISSING if missing else RejectCode.IMAGE_UNREADABLE
+        yield file.reject(SourceError(code, error.strerror or str(error)))
 
 
 def check(spec: str, flag: str) -> None:
     """Check before work that there is at least one image.
 
     Raises:
-        UsageError: the folder is missing, or has no image; `flag` is named in the message.
+        UsageError: the source is missing, or has no image; `flag` is named in the message.
     """
     root, _ = _split(spec)
     if not files.is_remote(root) and not files.exists(root):
         raise UsageError(f"{flag}={spec}: there is no folder {root}; check the path")
+    reason = ""
     try:
-        found = next(list_images(spec), None)
+        for file in find(spec):
+            if file.kind == names.IMAGE:
+                return
+            for item in expand(file):
+                if isinstance(item, ImageRef):
+                    return
+                reason = reason or f" ({item.code.value}: {item.message})"
     except OSError as error:
-        raise UsageError(f"{flag}={spec}: the folder cannot be listed: {error}") from error
-    if found is None:
-        raise UsageError(
-            f"{flag}={spec}: there is no image in it; give a folder or a quoted glob of images"
-            f" ({', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})"
-        )
+        raise UsageError(f"{flag}={spec}: it cannot be listed: {error}") from error
+    except SourceError as error:
+        raise UsageError(f"{flag}={spec}: it cannot be read: {error.message}") from error
+    suffixes = ", ".join(sorted(suffix[1:] for suffix in names.IMAGE_SUFFIXES))
+    raise UsageError(
+        f"{flag}={spec}: there is no image in it{reason}; give a folder or a quoted glob of"
+        f" images ({suffixes}) or of archives, an archive, or a list of URIs"
+    )
 
 
-def stem(name: str) -> str:
-    """Return a file name without its folders and without an image's suffix."""
-    base = name.rsplit("/", 1)[-1]
-    suffix = PurePosixPath(base).suffix
-    return base[: -len(suffix)] if suffix.lower() in IMAGE_SUFFIXES else base
+def _root(spec: str) -> str:
+    """Return what the keys of a source are relative to: a folder, an archive or a list."""
+    root, pattern = _split(spec)
+    if pattern is None and _is_file(spec) and names.kind_of(spec) in (names.IMAGE, None):
+        return spec.rsplit("/", 1)[0] if "/" in spec else "."
+    return root
+
+
+def _below(prefix: str, key: str) -> str:
+    return f"{prefix}/{key}".strip("/") if prefix else key
+
+
+def _is_file(spec: str) -> bool:
+    if files.is_remote(spec):
+        # A bucket has no folders to ask for: a name that looks like a file is one.
+        return not spec.endswith("/") and names.kind_of(spec) is not None
+    return Path(spec).is_file()
+
+
+def _named(spec: str) -> Iterator[File]:
+    """Yield the file of that name, or what a list of that name names."""
+    kind = names.kind_of(spec) or names.IMAGE
+    if kind == names.LIST or (kind == "parquet" and lists.is_list(spec)):
+        yield from lists.expand(spec)
+    else:
+        # Members of an archive that is named keep their names.
+        key = spec.rsplit("/", 1)[-1] if kind == names.IMAGE else ""
+        yield File(key, spec, -1, 0.0, kind, named=True)
 
 
 def _split(spec: str) -> tuple[str, str | None]:

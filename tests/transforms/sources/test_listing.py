@@ -43,7 +43,8 @@ def test_globs(folder: Path, pattern: str, expected: list[str]) -> None:
 
 
 def test_a_single_file(folder: Path) -> None:
-    assert keys(folder / "c.txt") == ["c.txt"]
+    (folder / "c.dat").write_bytes(b"x")
+    assert keys(folder / "c.dat") == ["c.dat"]
 
 
 def test_a_folder_whose_name_looks_like_a_glob(tmp_path: Path) -> None:

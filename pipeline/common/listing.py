@@ -1,0 +1,60 @@
+"""The beginning of both Beam jobs: from `--images` to references of images."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from transforms import sources
+from transforms.rejects import Reject
+from transforms.sources import File
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """What the sources hold; each image is in one of the two collections.
+
+    Attributes:
+        images: `ImageRef`s.
+        rejects: `Reject`s of archives and members that are refused.
+        count: one number, the images and the rejects.
+    """
+
+    images: beam.PCollection
+    rejects: beam.PCollection
+    count: beam.PCollection
+
+
+def list_sources(pipeline: beam.Pipeline, specs: Sequence[str]) -> Listed:
+    """Add the listing of `--images` to a pipeline; a file that is named twice is listed once."""
+    listed = (
+        pipeline
+        | "Sources" >> beam.Create(list(zip(specs, sources.prefixes(specs), strict=True)))
+        | "Find" >> beam.FlatMap(find)
+        # Finding is one element's work; opening archives is spread.
+        | "ByUri" >> beam.GroupByKey()
+        | "Expand" >> beam.FlatMap(expand).with_outputs("rejects", main="images")
+    )
+    count = (
+        (listed.images, listed.rejects)
+        | "Listed" >> beam.Flatten()
+        | "CountListed" >> beam.combiners.Count.Globally()
+    )
+    return Listed(listed.images, listed.rejects, count)
+
+
+def find(source: tuple[str, str]) -> Iterator[tuple[bytes, File]]:
+    """Yield the files of a source, by a digest of their URIs."""
+    for file in sources.find(*source):
+        # File names may be no text, and then no key either.
+        yield hashlib.sha256(file.uri.encode("utf-8", "surrogateescape")).digest(), file
+
+
+def expand(named: tuple[bytes, Iterable[File]]) -> Iterator[Any]:
+    """Yield the images that a file is or holds; the refused ones go to `rejects`."""
+    file = min(named[1], key=lambda file: (file.key, file.size))
+    for item in sources.expand(file):
+        yield pvalue.TaggedOutput("rejects", item) if isinstance(item, Reject) else item

@@ -1,0 +1,92 @@
+"""What names say: which files are images, archives or lists, and which names are safe."""
+
+import hashlib
+import re
+from pathlib import PurePosixPath
+
+from transforms.rejects import RejectCode
+
+IMAGE_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "tif", "tiff"),
+        *("bmp", "avif", "jp2", "ppm"),
+    )
+)
+IMAGE = "image"
+LIST = "list"
+# Kinds of archives, with what their names end in.
+_KINDS = (
+    ("tar", r"\.tar"),
+    ("tar.gz", r"\.tar\.gz|\.tgz"),
+    ("tar.bz2", r"\.tar\.bz2|\.tbz2?"),
+    ("tar.xz", r"\.tar\.xz|\.txz"),
+    ("zip", r"\.zip"),
+    ("parquet", r"\.parquet|\.pq"),
+    ("tfrecord", r"\.tf_?records?(-\d+-of-\d+)?|\.tfrec"),
+    ("tfrecord.gz", r"(\.tf_?records?(-\d+-of-\d+)?|\.tfrec)\.gz"),
+    (LIST, r"\.txt|\.list|\.lst|\.csv|\.tsv"),
+)
+_KIND = tuple(
+    (kind, re.compile(f".*(?:{ends})", re.IGNORECASE | re.DOTALL)) for kind, ends in _KINDS
+)
+
+
+def kind_of(name: str) -> str | None:
+    """Return the kind of archive or list that a file is by its name, `image`, or None."""
+    if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+        return IMAGE
+    return next((kind for kind, pattern in _KIND if pattern.fullmatch(name)), None)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file, or a folder above it, is hidden."""
+    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+
+
+def stem(name: str) -> str:
+    """Return a file name without its folders and without an image's suffix."""
+    base = name.rsplit("/", 1)[-1]
+    suffix = PurePosixPath(base).suffix
+    return base[: -len(suffix)] if suffix.lower() in IMAGE_SUFFIXES else base
+
+
+def refusal(name: str) -> tuple[RejectCode, str] | None:
+    """Return why a member's name is refused, None for one that is fit to be a key."""
+    if not is_text(name):
+        return RejectCode.MEMBER_NAME_INVALID, "the member's name is not UTF-8"
+    parts = re.split(r"[/\\]", name)
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
+        return RejectCode.MEMBER_UNSAFE, "the member's name is absolute"
+    if ".." in parts:
+        return RejectCode.MEMBER_UNSAFE, "the member's name leads out of the archive"
+    return None
+
+
+def is_text(name: str) -> bool:
+    """Whether a name that was decoded with `surrogateescape` is UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Labels:
+    """Names for rows and records: what they are called where that is fit to be a key of its own."""
+
+    def __init__(self) -> None:
+        self._taken: set[bytes] = set()
+
+    def of(self, name: str | bytes | None, number: int) -> str:
+        """Return the name, or the number where the name is unsafe, no text, or taken."""
+        if isinstance(name, bytes):
+            name = name.decode("utf-8", "surrogateescape")
+        name = (name or "").removeprefix("./")
+        if not name or refusal(name) or name.endswith("/"):
+            return f"{number:08d}"
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        if digest in self._taken:
+            return f"{number:08d}"
+        self._taken.add(digest)
+        return name
