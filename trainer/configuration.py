@@ -72,9 +72,9 @@ class Configuration:
     label_smoothing: float = _option(
         0.1, "probability spread over all words in the loss", parse=_share
     )
-    epochs: int = _option(12, "passes over the training images", parse=commandline.positive)
+    epochs: int = _option(15, "passes over the training images", parse=commandline.positive)
     batch_images: int = _option(
-        32, "images in a batch, with all their captions", parse=commandline.positive
+        64, "images in a batch, with all their captions", parse=commandline.positive
     )
     learning_rate: float = _option(1e-3, "highest learning rate", parse=_amount)
     schedule: str = _option(
