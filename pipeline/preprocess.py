@@ -58,7 +58,11 @@ def build_parser() -> Parser:
     parser = flags.job_parser(PROG, "Turn images and captions into a data set for trainer.task.")
     parser.set_defaults(output=DEFAULT_OUTPUT)
     inputs = parser.add_argument_group("input")
-    inputs.add_argument("--images", help="folder or glob; without it, the built-in sample")
+    inputs.add_argument(
+        "--images",
+        action="append",
+        help=f"{flags.IMAGES_HELP}; without it, the built-in sample",
+    )
     inputs.add_argument("--captions", action="append", help="caption file; may be repeated")
     inputs.add_argument(
         "--captions_format",
@@ -139,11 +143,12 @@ def resolve(options: argparse.Namespace) -> Settings:
     for name, path in lists:
         if not files.exists(path):
             raise UsageError(f"--{name}_list={path}: there is no such file; check the path")
-    sources.check(options.images, "--images")
+    for spec in options.images:
+        sources.check(spec, "--images")
     captions = tuple(absolute(path) for path in options.captions or ())
     captions_format, tokenizer = _check_captions(options, captions)
     return Settings(
-        images=absolute(options.images),
+        images=tuple(absolute(spec) for spec in options.images),
         captions=captions,
         captions_format=captions_format,
         lists=lists,
@@ -175,7 +180,7 @@ def use_sample(options: argparse.Namespace) -> None:
 
     print(f"no --images: drawing the built-in sample into {SAMPLE}", file=sys.stderr)
     sample.write(Path(SAMPLE))
-    options.images = f"{SAMPLE}/images"
+    options.images = [f"{SAMPLE}/images"]
     options.captions = [f"{SAMPLE}/captions.token.txt"]
     for name in ("train", "dev", "test"):
         setattr(options, f"{name}_list", f"{SAMPLE}/{name}.txt")
@@ -197,13 +202,14 @@ def _check_captions(options: argparse.Namespace, captions: tuple[str, ...]) -> t
             " give files of one format"
         )
     if options.captions_format == FOLDERS:
-        for _, ref in zip(range(1000), sources.list_images(options.images), strict=False):
+        refs = (ref for spec in options.images for ref in sources.list_images(spec))
+        for _, ref in zip(range(1000), refs, strict=False):
             note = annotations.from_folders(ref.key)
             head += note.captions if note else ()
         if not head:
             raise UsageError(
-                f"--images={options.images}: no image is in a folder whose name could be its"
-                " caption; --captions_format=folders needs a folder for each class"
+                f"--images={' '.join(options.images)}: no image is in a folder whose name could"
+                " be its caption; --captions_format=folders needs a folder for each class"
             )
     tokenizer = options.tokenizer
     if tokenizer == AUTO:

@@ -14,6 +14,11 @@ BEAM_HELP = (
     " --direct_num_workers or --temp_location."
 )
 
+IMAGES_HELP = (
+    "folder or quoted glob of images and archives; a tar, zip, WebDataset, Parquet or TFRecord"
+    " file; or a list of URIs (txt, csv, tsv, parquet). May be repeated; see docs/sources.md"
+)
+
 
 def job_parser(prog: str, description: str) -> Parser:
     """Return a parser with the flags that both Beam jobs have."""

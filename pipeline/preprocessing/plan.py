@@ -11,12 +11,13 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from pipeline.common import fingerprints, units
+from pipeline.common.listing import list_sources
 from pipeline.preprocessing.elements import Copied, Planned, Unit
 from pipeline.preprocessing.settings import Settings
 from transforms import annotations, files, joining, splits
 from transforms.joining import Captioned, Listed, Lost
 from transforms.rejects import Reject
-from transforms.sources import ImageRef, list_images, stem
+from transforms.sources import ImageRef, stem
 
 FOLDERS = "folders"
 
@@ -46,9 +47,9 @@ class Plan:
 
 def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     """Add the planning: list, join, fingerprint, divide, group into units."""
-    images = (
-        pipeline | "Images" >> beam.Create([settings.images]) | "List" >> beam.FlatMap(list_images)
-    )
+    found = list_sources(pipeline, settings.images)
+    images = found.images
+    refused = found.rejects | "Refused" >> beam.Map(lambda reject: Lost(reject, 1, 0))
     notes = (
         pipeline
         | "CaptionFiles" >> beam.Create(list(enumerate(settings.captions)))
@@ -67,9 +68,10 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     )
     joined = (
         {
-            "images": images | "ImageStem" >> beam.Map(lambda ref: (stem(ref.key), ref)),
-            "notes": annotated | "NoteStem" >> beam.Map(lambda pair: (stem(pair[1].name), pair)),
-            "listed": listed | "ListStem" >> beam.Map(lambda entry: (stem(entry.name), entry)),
+            "images": images | "ImageStem" >> beam.Map(lambda ref: (stem_key(ref.key), ref)),
+            "notes": annotated
+            | "NoteStem" >> beam.Map(lambda pair: (stem_key(pair[1].name), pair)),
+            "listed": listed | "ListStem" >> beam.Map(lambda entry: (stem_key(entry.name), entry)),
         }
         | "ByStem" >> beam.CoGroupByKey()
         | "Join"
@@ -102,12 +104,17 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     return Plan(
         units=grouped,
         kept=kept,
-        lost=(notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten(),
+        lost=(refused, notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten(),
         copies=resolved.copies,
         total=total,
-        listed=images | "CountListed" >> beam.combiners.Count.Globally(),
+        listed=found.count,
         captions_read=captions_read,
     )
+
+
+def stem_key(name: str) -> bytes:
+    """Return the stem of a name as the key of a join; names of files may be no text."""
+    return stem(name).encode("utf-8", "surrogateescape")
 
 
 def read_annotations(numbered: tuple[int, str], format_name: str) -> Iterator[Any]:
@@ -135,7 +142,7 @@ def read_list(split: str, path: str) -> Iterator[Listed]:
 
 
 def join_group(
-    stem_group: tuple[str, dict[str, Iterable[Any]]], lists_given: bool
+    stem_group: tuple[bytes, dict[str, Iterable[Any]]], lists_given: bool
 ) -> Iterator[Any]:
     """Yield the images of a stem that have captions; the rest goes to `lost`."""
     _, group = stem_group
@@ -187,7 +194,8 @@ def resolve_copies(content: tuple[str, Iterable[Captioned]], settings: Settings)
 
 def bucketed(image: Planned, unit_size: int, sizes: dict[str, int]) -> tuple[str, Planned]:
     """Return an image with the name of its unit."""
-    number = units.bucket(image.sha256, sizes[image.split], unit_size)
+    identity = fingerprints.identity(image.ref, image.sha256)
+    number = units.bucket(identity, sizes[image.split], unit_size)
     return f"{image.split}/{number}", image
 
 

@@ -9,7 +9,7 @@ class Settings:
     """What shapes a data set.
 
     Attributes:
-        images: folder or glob.
+        images: folders, globs, archives and lists.
         captions: caption files; empty where folder names are the captions.
         captions_format: resolved, one of `annotations.FORMATS`.
         lists: (split, path) of the list files.
@@ -30,7 +30,7 @@ class Settings:
         truncated: `reject` or `accept` truncated images.
     """
 
-    images: str
+    images: tuple[str, ...]
     captions: tuple[str, ...]
     captions_format: str
     lists: tuple[tuple[str, str], ...]
