@@ -34,14 +34,18 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         print(launch.dry_run(lambda p, path: job.build_dry_run(p, settings, path), beam_options))
         return Exit.DONE
     return launch.launch(
-        "caption",
+        launch.Job(
+            "caption",
+            output=settings.output,
+            configuration=settings.claim(),
+            overwrite=options.overwrite,
+            manifest="captions.json",
+            max_reject_fraction=options.max_reject_fraction,
+            wait_for_lock=options.wait_for_lock,
+            metrics_file=absolute(options.metrics_file) if options.metrics_file else "",
+        ),
         lambda p: job.build(p, settings, performance),
         beam_options,
-        output=settings.output,
-        configuration=settings.configuration(),
-        overwrite=options.overwrite,
-        manifest="captions.json",
-        max_reject_fraction=options.max_reject_fraction,
     )
 
 
@@ -49,7 +53,7 @@ def build_parser() -> Parser:
     """Return the parser of the command's own flags."""
     parser = flags.job_parser(PROG, "Caption the images of a folder or glob.")
     inputs = parser.add_argument_group("input")
-    inputs.add_argument("--images", help="folder or glob of images")
+    inputs.add_argument("--images", action="append", help=flags.IMAGES_HELP)
     inputs.add_argument("--captioner", help="folder that trainer.task wrote")
     inputs.add_argument(
         "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
@@ -62,14 +66,28 @@ def build_parser() -> Parser:
         default=1.0,
         help="power of the length that log-probabilities are divided by",
     )
-    parser.add_argument(
+    table = parser.add_argument_group("table")
+    table.add_argument(
+        "--recaption",
+        choices=("never", "changed_model", "all"),
+        default="changed_model",
+        help="rows to make again though their image is the same: none, those of another captioner"
+        " or search, or all",
+    )
+    table.add_argument(
+        "--retain",
+        type=count,
+        default=1,
+        help="older generations of the table that stay readable",
+    )
+    table.add_argument(
         "--export",
         action="append",
         choices=("jsonl", "coco"),
         default=[],
         help="write captions.jsonl or COCO's results JSON as well; may be repeated",
     )
-    parser.add_argument(
+    table.add_argument(
         "--page_images",
         type=count,
         default=100,
@@ -90,9 +108,10 @@ def resolve(options: argparse.Namespace) -> Settings:
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
     captioner.read_manifest(options.captioner)
-    sources.check(options.images, "--images")
+    for spec in options.images:
+        sources.check(spec, "--images")
     return Settings(
-        images=absolute(options.images),
+        images=tuple(absolute(spec) for spec in options.images),
         output=absolute(options.output),
         captioner=absolute(options.captioner),
         captioner_digest=captioner.digest(options.captioner),
@@ -102,6 +121,9 @@ def resolve(options: argparse.Namespace) -> Settings:
         page_images=options.page_images,
         unit_size=options.unit_size,
         truncated=options.truncated,
+        recaption=options.recaption,
+        retain=options.retain,
+        overwrite=options.overwrite,
     )
 
 

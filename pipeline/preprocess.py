@@ -42,14 +42,18 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         print(launch.dry_run(lambda p, path: job.build_dry_run(p, settings, path), beam_options))
         return Exit.DONE
     return launch.launch(
-        "preprocess",
+        launch.Job(
+            "preprocess",
+            output=settings.output,
+            configuration=settings.configuration(),
+            overwrite=options.overwrite,
+            manifest="dataset.json",
+            max_reject_fraction=options.max_reject_fraction,
+            wait_for_lock=options.wait_for_lock,
+            metrics_file=absolute(options.metrics_file) if options.metrics_file else "",
+        ),
         lambda p: job.build(p, settings, performance),
         beam_options,
-        output=settings.output,
-        configuration=settings.configuration(),
-        overwrite=options.overwrite,
-        manifest="dataset.json",
-        max_reject_fraction=options.max_reject_fraction,
     )
 
 

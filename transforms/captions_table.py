@@ -1,27 +1,61 @@
-"""Reading a captions table that `pipeline.caption` wrote."""
+"""Reading a captions table that `pipeline.caption` wrote.
 
+Every run that changes a table makes a new generation of it: a manifest that names files which
+are never changed. `captions.json` is the manifest of the newest one, `generations/<n>.json` are
+those that are kept. A reader who has a manifest sees that generation, whole, whatever runs.
+"""
+
+import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from transforms import files, manifests
+from transforms.errors import UsageError
 
 MANIFEST = "captions.json"
 FORMAT = "beamcap.captions"
 REMEDY = "make the table with `python -m pipeline.caption`"
 
 
-def read_manifest(folder: str) -> dict[str, Any]:
+def manifest_name(generation: int | None = None) -> str:
+    """Return the file name of a generation's manifest; None is the newest generation."""
+    return MANIFEST if generation is None else f"generations/{generation}.json"
+
+
+def read_manifest(folder: str, generation: int | None = None) -> dict[str, Any]:
     """Return the manifest of a table; raises UsageError where the folder is no finished one."""
-    return manifests.read(folder, MANIFEST, FORMAT, REMEDY)
+    return manifests.read(folder, manifest_name(generation), FORMAT, REMEDY)
 
 
-def rows(folder: str) -> Iterator[dict[str, Any]]:
+def newest(folder: str) -> dict[str, Any] | None:
+    """Return the newest manifest, its files unchecked; None where there is no table yet.
+
+    Raises:
+        UsageError: what stands in the manifest's place is none.
+    """
+    path = files.join(folder, MANIFEST)
+    if not files.exists(path):
+        return None
+    try:
+        manifest = json.loads(files.read_bytes(path))
+    except ValueError as error:
+        raise UsageError(f"{path}: this is not JSON ({error}); {REMEDY} anew") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UsageError(f"{path}: this is not a manifest of a {FORMAT}; choose another folder")
+    return manifest
+
+
+def rows(folder: str, generation: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table: key, uri, sha256, width, height, caption, score, alternatives.
+
+    Args:
+        folder: of the table.
+        generation: an older one, if it is still there; None is the newest.
 
     Raises:
         UsageError: the folder is no finished table.
     """
-    for file in read_manifest(folder)["data"]:
+    for file in read_manifest(folder, generation)["data"]:
         with files.open_read(files.join(folder, file)) as stream:
             yield from read_rows(stream)
 

@@ -6,42 +6,31 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
+from apache_beam import pvalue
 
+from pipeline.captioning import compare, parts
 from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import Performance, Settings
-from pipeline.common import models, progress, reading, tables, units
+from pipeline.common import models, progress, reading, units
 from pipeline.common.units import UnitReport
-from transforms import files, images, isolation
+from transforms import captioner, images, isolation
 from transforms.captioner import Captioner, Hypothesis
 from transforms.rejects import Reject
-
-CAPTIONS_SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("uri", pa.string()),
-        ("sha256", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("caption", pa.string()),
-        ("score", pa.float32()),
-        (
-            "alternatives",
-            pa.list_(pa.struct([("caption", pa.string()), ("score", pa.float32())])),
-        ),
-    ]
-)
+from transforms.sources import ImageRef
 
 
 class CaptionUnit(beam.DoFn):
-    """Turns a unit into a Parquet file and its report; a unit that is done is only reported."""
+    """Turns a unit into a part of the table and its report; one that is done is only reported.
+
+    What is committed of an image that cannot be read after all goes to `compare.KEPT`.
+    """
 
     def __init__(self, settings: Settings, performance: Performance) -> None:
         self._settings = settings
         self._performance = performance
 
-    def process(self, unit: Unit, total: int) -> Iterator[UnitReport]:
-        """Yield the report of one unit; `total` is the number of images of the whole job."""
+    def process(self, unit: Unit, total: int) -> Iterator[Any]:
+        """Yield the report of one unit; `total` is the number of images of all units."""
         settings = self._settings
         name = unit_name(unit, settings)
         names = sum(len(content.refs) for content in unit.contents)
@@ -57,7 +46,14 @@ class CaptionUnit(beam.DoFn):
         reporter.flush()
         beam.metrics.Metrics.counter("beamcap", "images").inc(report.images)
         beam.metrics.Metrics.counter("beamcap", "rejects").inc(len(report.rejects))
+        for reject in report.rejects:
+            beam.metrics.Metrics.counter("beamcap", f"rejects_{reject.code.value}").inc()
         yield report
+        again = {reject.key for reject in report.rejects if reject.code.retryable}
+        for content in unit.contents:
+            for entry in content.replaced:
+                if entry.key in again and entry.reject is None:
+                    yield pvalue.TaggedOutput(compare.KEPT, compare.keep(entry))
 
 
 def caption_unit(
@@ -68,18 +64,19 @@ def caption_unit(
     reporter: progress.Reporter,
     decode: isolation.Decode,
 ) -> UnitReport:
-    """Write a unit's Parquet file and return its report.
+    """Write a unit's part of the table and return its report.
 
     Raises:
-        OSError: the file cannot be written; nothing of it is left behind.
+        OSError: a file cannot be written; nothing of it is left behind.
     """
-    captioner = load_captioner(settings.captioner, performance.batch_size)
+    size = captioner.read_manifest(settings.captioner)["encoder"]["input_size"]
     rejects: list[Reject] = []
     rows: list[dict[str, Any]] = []
+    index: list[dict[str, Any]] = []
     sources = [(content, content.refs[0], content.sha256) for content in unit.contents]
     for batch in reading.batches(
         sources,
-        captioner.input_size,
+        tuple(size),
         images.Limits(truncated=settings.truncated),
         performance.batch_size,
         performance.readers,
@@ -89,9 +86,18 @@ def caption_unit(
         pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
         for content, result in batch:
             if isinstance(result, Reject):
-                rejects += rejects_of(content, result)
+                refused_as = rejects_of(content, result)
+                rejects += refused_as
+                if not result.code.retryable:
+                    index += [
+                        index_line(content.sha256, ref, reject)
+                        for ref, reject in zip(content.refs, refused_as, strict=True)
+                    ]
+            else:
+                index += [index_line(content.sha256, ref) for ref in content.refs]
         if pictures:
-            hypotheses = captioner.caption(
+            # Loaded where it is needed: many a nightly run has nothing to caption.
+            hypotheses = load_captioner(settings.captioner, performance.batch_size).caption(
                 np.stack([picture.pixels for _, picture in pictures]),
                 settings.beam_width,
                 settings.length_penalty,
@@ -99,13 +105,18 @@ def caption_unit(
             for (content, picture), found in zip(pictures, hypotheses, strict=True):
                 rows += rows_of(content, picture, found)
         reporter.add(done=len(rows) - done, rejected=len(rejects) - refused)
-    file = f"data/{name}.parquet"
     facts: dict[str, Any] = {}
-    if rows:
-        facts = tables.write(files.join(settings.output, file), CAPTIONS_SCHEMA, rows)
+    if index:
+        made = {
+            "model": settings.model(),
+            "policy": settings.policy(),
+            "generation": settings.base + 1,
+        }
+        part = parts.write(settings.output, name, rows, index, made)
+        facts = {"name": name, "entry": part.entry, "files": part.files}
     return UnitReport(
         group="captions",
-        file=file if rows else "",
+        file=f"data/{name}.parquet" if rows else "",
         facts=facts,
         images=len(rows),
         captions=len(rows),
@@ -117,11 +128,10 @@ def caption_unit(
 def unit_name(unit: Unit, settings: Settings) -> str:
     """Return the digest of everything that shapes a unit's file."""
     return units.digest(
-        "captions-1",
-        settings.captioner_digest,
-        settings.beam_width,
-        settings.length_penalty,
-        settings.truncated,
+        "captions-2",
+        settings.base,
+        settings.model(),
+        settings.policy(),
         [
             (content.sha256, [(ref.key, ref.uri) for ref in content.refs])
             for content in unit.contents
@@ -132,6 +142,20 @@ def unit_name(unit: Unit, settings: Settings) -> str:
 def rejects_of(content: Content, reject: Reject) -> list[Reject]:
     """Return the reject of a content under each of its names."""
     return [dataclasses.replace(reject, key=ref.key, uri=ref.uri) for ref in content.refs]
+
+
+def index_line(sha256: str, ref: ImageRef, reject: Reject | None = None) -> dict[str, Any]:
+    """Return what the next run is to know of an image, and why it has no row if it has none."""
+    return {
+        "key": ref.key,
+        "uri": ref.uri,
+        "size": ref.size,
+        "modified": ref.modified,
+        "sha256": sha256,
+        "stage": reject.stage if reject else None,
+        "code": reject.code.value if reject else None,
+        "message": reject.message if reject else None,
+    }
 
 
 def rows_of(

@@ -1,110 +1,143 @@
-"""Committing a captions table: balance the books, then write the manifest last."""
+"""Committing a generation of a captions table: balance the books, then write the manifest last.
 
-import json
-import re
-from collections.abc import Iterable, Iterator
+What a manifest names is never changed. A run that changes nothing makes no generation.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
-from pipeline.captioning import page
+from pipeline.captioning import exports, parts
+from pipeline.captioning.elements import Part, PartReport
 from pipeline.captioning.settings import Settings
-from pipeline.common import tables
+from pipeline.common import run_report, tables, units
 from pipeline.common.books import Books
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
 from transforms import captions_table, files, manifests
 from transforms.errors import UsageError
 from transforms.rejects import Reject
-from transforms.sources import stem
 
-PAGE = "captions.html"
-EXPORTS = {"jsonl": "captions.jsonl", "coco": "captions.coco.json"}
+REJECTS = "rejects.parquet"
+FOLDERS = (*parts.FOLDERS, "rejects", "generations", units.JOURNAL)
 
 
 def commit(
     _: None,
     settings: Settings,
     reports: Iterable[UnitReport],
+    carried: Iterable[PartReport],
     unread: Iterable[Reject],
     listed: int,
 ) -> None:
     """Write what belongs to the whole table, the manifest last, and sweep what does not.
 
+    Args:
+        settings: of the job.
+        reports: of the units.
+        carried: parts that stay, whole or not.
+        unread: rejects from outside the units.
+        listed: images found.
+
     Raises:
-        UsageError: no image could be captioned.
+        UsageError: no image could be captioned, in this run or before.
         JobError: the books do not balance.
     """
-    reports = sorted(reports, key=lambda report: report.file)
-    unread = list(unread)
-    rejects = unread + [reject for report in reports for reject in report.rejects]
+    reports, carried, unread = list(reports), list(carried), list(unread)
     output = settings.output
-    written = {
-        "rejects.parquet": tables.write_rejects(files.join(output, "rejects.parquet"), rejects)
-    }
+    rejects = unread + [reject for report in reports for reject in report.rejects]
     books = Books(
         images={
             "listed": listed,
             "done": sum(report.images for report in reports),
-            "rejected": len(unread) + sum(report.rejected for report in reports),
+            "rejected": len(rejects),
             "duplicates": 0,
+            "committed": sum(report.committed for report in carried),
         },
         captions={},
     )
     books.check()
-    if not books.images["done"]:
+    facts = tables.write_rejects(files.join(output, REJECTS), rejects)
+    table = {report.name: report.part for report in carried}
+    for report in reports:
+        if report.facts:
+            made = report.facts
+            table[made["name"]] = Part(made["entry"], made["files"])
+    if not any(part.entry["rows"] for part in table.values()):
         codes = ", ".join(sorted({reject.code.value for reject in rejects}))
         raise UsageError(
             f"no image is left: all of the {listed} images were rejected ({codes});"
-            f" {output}/rejects.parquet has a line on each"
+            f" {output}/{REJECTS} has a line on each"
         )
-    data = {report.file: report.facts for report in reports if report.file}
-    for export in settings.exports:
-        written[EXPORTS[export]] = _export(export, output, list(data))
-    if settings.page_images:
-        html = page.render(_rows(output, list(data)), "Captions", settings.page_images)
-        written[PAGE] = files.write_bytes(files.join(output, PAGE), html.encode())
-    files.write_json(
-        files.join(output, captions_table.MANIFEST),
-        {
-            "format": captions_table.FORMAT,
-            "version": 1,
-            "configuration": settings.configuration(),
-            "data": sorted(data),
-            "files": dict(sorted({**data, **written}.items())),
-            "books": books.as_json(),
-            "software": manifests.software(),
-        },
+    name = f"rejects/{units.digest('rejects-1', facts['sha256'])}.parquet"
+    tables.write_rejects(files.join(output, name), rejects)
+    manifest = _manifest(settings, table, {name: facts}, books, rejects)
+    changed = _changed(settings, manifest)
+    if changed:
+        manifest["exports"] = exports.write(settings, manifest["data"])
+        for place in (settings.base + 1, None):
+            path = files.join(output, captions_table.manifest_name(place))
+            files.write_json(path, manifest)
+    newest = settings.base + changed
+    run_report.record(
+        output,
+        books,
+        rejects,
+        changed=changed,
+        generation=newest,
+        rows=manifest["rows"],
+        rows_not_listed=sum(report.others for report in carried),
     )
-    sweep(output, "data", set(data))
+    sweep(output, FOLDERS, _retained(settings, newest))
 
 
-def image_id(key: str) -> int | str:
-    """Return the `image_id` of COCO's results: the number in COCO's file names, else the stem."""
-    name = stem(key)
-    match = re.fullmatch(r"(?:COCO_\w+_)?0*(\d+)", name)
-    return int(match[1]) if match else name
+def _manifest(
+    settings: Settings,
+    table: dict[str, Part],
+    rejected: dict[str, dict[str, Any]],
+    books: Books,
+    rejects: list[Reject],
+) -> dict[str, Any]:
+    named = {file: facts for part in table.values() for file, facts in part.files.items()}
+    codes = sorted({reject.code.value for reject in rejects})
+    return {
+        "format": captions_table.FORMAT,
+        "version": 1,
+        "generation": settings.base + 1,
+        "configuration": settings.configuration(),
+        "rows": sum(part.entry["rows"] for part in table.values()),
+        "data": sorted(part.entry["data"] for part in table.values() if part.entry["data"]),
+        "rejects": next(iter(rejected)),
+        "books": books.as_json(),
+        "codes": {code: sum(reject.code.value == code for reject in rejects) for code in codes},
+        "parts": {name: part.entry for name, part in sorted(table.items())},
+        "files": dict(sorted({**named, **rejected}.items())),
+        "software": manifests.software(),
+    }
 
 
-def _export(export: str, output: str, data: list[str]) -> dict[str, Any]:
-    rows = _rows(output, data)
-    with files.atomic(files.join(output, EXPORTS[export])) as stream:
-        if export == "jsonl":
-            for row in rows:
-                stream.write(_json(row) + b"\n")
-        else:
-            separator = b"[\n"
-            for row in rows:
-                stream.write(separator)
-                stream.write(_json({"image_id": image_id(row["key"]), "caption": row["caption"]}))
-                separator = b",\n"
-            stream.write(b"\n]\n")
-    return {"bytes": stream.size, "sha256": stream.sha256}
+def _changed(settings: Settings, manifest: dict[str, Any]) -> bool:
+    """Whether a generation is to be made: the table or what lies beside it is not as it was."""
+    if not settings.base or settings.overwrite:
+        return True
+    try:
+        before = parts.read_generation(settings.output, settings.base)
+    except FileNotFoundError:
+        # This step has run before, and its successor has swept what it came from.
+        return True
+    if any(before.get(field) != manifest[field] for field in ("parts", "files")):
+        return True
+    beside = before["exports"]
+    return not all(
+        name in beside and files.exists(files.join(settings.output, name))
+        for name in exports.wanted(settings)
+    )
 
 
-def _rows(output: str, data: list[str]) -> Iterator[dict[str, Any]]:
-    for file in data:
-        with files.open_read(files.join(output, file)) as stream:
-            yield from captions_table.read_rows(stream)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+def _retained(settings: Settings, newest: int) -> set[str]:
+    """Return the files of the generations that stay, their manifests among them."""
+    keep: set[str] = set()
+    for generation in range(max(1, newest - settings.retain), newest + 1):
+        name = captions_table.manifest_name(generation)
+        if files.exists(files.join(settings.output, name)):
+            keep |= {name, *parts.read_generation(settings.output, generation)["files"]}
+    return keep

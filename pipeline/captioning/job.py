@@ -1,22 +1,33 @@
 """The graph of the captioning job: plan, process, commit."""
 
+import dataclasses
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam import pvalue
 
-from pipeline.captioning import commit
+from pipeline.captioning import commit, compare, parts
 from pipeline.captioning.caption_unit import CaptionUnit
 from pipeline.captioning.elements import Unit
 from pipeline.captioning.plan import plan
 from pipeline.captioning.settings import Performance, Settings
+from transforms import captions_table
 
 
 def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance) -> None:
-    """Add the whole job to a pipeline."""
+    """Add the whole job to a pipeline; what the table is now is looked up here."""
+    settings = based(settings)
     planned = plan(pipeline, settings)
-    reports = planned.units | "Caption" >> beam.ParDo(
-        CaptionUnit(settings, performance), pvalue.AsSingleton(planned.listed)
+    captioned = planned.units | "Caption" >> beam.ParDo(
+        CaptionUnit(settings, performance), pvalue.AsSingleton(planned.wanted)
+    ).with_outputs(compare.KEPT, main="reports")
+    carried = (
+        (planned.kept, captioned[compare.KEPT])
+        | "AllKept" >> beam.Flatten()
+        | "KeptPart" >> beam.Map(lambda kept: (kept.part, kept))
+        | "ByPart" >> beam.GroupByKey()
+        | "Carry"
+        >> beam.Map(parts.carry, pvalue.AsDict(planned.base), settings.output, settings.base + 1)
     )
     _ = (
         pipeline
@@ -25,16 +36,29 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
         >> beam.Map(
             commit.commit,
             settings,
-            pvalue.AsList(reports),
+            pvalue.AsList(captioned["reports"]),
+            pvalue.AsList(carried),
             pvalue.AsList(planned.rejects),
             pvalue.AsSingleton(planned.listed),
         )
     )
 
 
+def based(settings: Settings) -> Settings:
+    """Return the settings with the number of the generation that is there.
+
+    Raises:
+        UsageError: the output is no captions table.
+    """
+    manifest = captions_table.newest(settings.output)
+    return dataclasses.replace(settings, base=manifest.get("generation", 0) if manifest else 0)
+
+
 def build_dry_run(pipeline: beam.Pipeline, settings: Settings, path: str) -> None:
     """Add the plan alone, and write a summary of it for people to a local file."""
+    settings = based(settings)
     planned = plan(pipeline, settings)
+    counted = planned.kept | "Counted" >> beam.Filter(lambda kept: kept.counted)
     _ = (
         pipeline
         | "Once" >> beam.Create([None])
@@ -45,15 +69,22 @@ def build_dry_run(pipeline: beam.Pipeline, settings: Settings, path: str) -> Non
             settings,
             pvalue.AsList(planned.units),
             pvalue.AsSingleton(planned.listed),
+            pvalue.AsSingleton(counted | "CountKept" >> beam.combiners.Count.Globally()),
         )
     )
 
 
-def summarise(_: None, path: str, settings: Settings, planned: list[Unit], listed: int) -> None:
+def summarise(
+    _: None, path: str, settings: Settings, planned: list[Unit], listed: int, kept: int
+) -> None:
     """Write what a run would do."""
     lines = [f"{field}: {value}" for field, value in settings.configuration().items()]
+    names = sum(len(content.refs) for unit in planned for content in unit.contents)
     contents = sum(len(unit.contents) for unit in planned)
     lines.append(f"output: {settings.output}")
-    lines.append(f"images: {listed:,}, of which {contents:,} have different readable content")
+    if settings.base:
+        lines.append(f"table: generation {settings.base}")
+    lines.append(f"images: {listed:,}, of which {kept:,} stay as an earlier run left them")
+    lines.append(f"to caption: {names:,}, of which {contents:,} have different content")
     lines.append(f"units: {len(planned)}")
     Path(path).write_text("\n".join(lines) + "\n")

@@ -1,17 +1,17 @@
-"""Planning the captions of images: list, fingerprint, group into units."""
+"""Planning the captions of images: list, compare with the table, read, group into units."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import apache_beam as beam
 from apache_beam import pvalue
 
-from pipeline.captioning.elements import Content, Unit
+from pipeline.captioning import compare, parts
+from pipeline.captioning.compare import Compare, Fingerprint
+from pipeline.captioning.elements import Content, Found, Unit
 from pipeline.captioning.settings import Settings
-from pipeline.common import fingerprints, units
-from transforms.rejects import Reject
-from transforms.sources import ImageRef, list_images
+from pipeline.common import fingerprints, tables, units
+from pipeline.common.listing import list_sources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,29 +20,55 @@ class Plan:
 
     Attributes:
         units: `Unit`s of work.
-        rejects: `Reject`s of images that cannot be read.
+        rejects: `Reject`s of listed images.
+        kept: `Kept`, what stays of the table as it is.
+        base: (name, `Part`) of the table as it is.
         listed: one number, the images found.
+        wanted: one number, the images to caption.
     """
 
     units: beam.PCollection
     rejects: beam.PCollection
+    kept: beam.PCollection
+    base: beam.PCollection
     listed: beam.PCollection
+    wanted: beam.PCollection
 
 
 def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     """Add the planning to a pipeline."""
-    images = (
-        pipeline | "Images" >> beam.Create([settings.images]) | "List" >> beam.FlatMap(list_images)
+    found = list_sources(pipeline, settings.images)
+    images = found.images
+    base = (
+        pipeline
+        | "Base" >> beam.Create([0 if settings.overwrite else settings.base])
+        | "Parts" >> beam.FlatMap(parts.list_parts, settings.output)
     )
-    known = (
-        images
-        # The listing is one element's work; the reading that follows is not.
+    committed = (
+        base
+        | "SpreadParts" >> beam.Reshuffle()
+        | "Entries" >> beam.FlatMap(parts.read_entries, settings.output)
+        | "EntryKey" >> beam.Map(lambda entry: (entry.key, entry))
+    )
+    # What UTF-8 cannot hold of a key is written another way in the table.
+    listed = images | "Key" >> beam.Map(lambda ref: (tables.printable(ref.key), ref))
+    compared = (
+        {"listed": listed, "committed": committed}
+        | "ByKey" >> beam.CoGroupByKey()
+        | "Compare" >> beam.ParDo(Compare(settings)).with_outputs(*compare.TAGS)
+    )
+    read = (
+        compared[compare.UNREAD]
+        # The comparison keeps a key's worker; reading is spread anew.
         | "Spread" >> beam.Reshuffle()
-        | "Fingerprint" >> beam.FlatMap(add_fingerprint).with_outputs("rejects", main="known")
+        | "Fingerprint" >> beam.ParDo(Fingerprint(settings)).with_outputs(*compare.TAGS)
     )
-    contents = (
-        known.known | "ByContent" >> beam.GroupByKey() | "Content" >> beam.MapTuple(make_content)
-    )
+
+    def both(tag: str) -> beam.PCollection:
+        return (compared[tag], read[tag]) | f"All {tag}" >> beam.Flatten()
+
+    work = both(compare.WORK)
+    contents = work | "ByContent" >> beam.GroupByKey() | "Content" >> beam.MapTuple(make_content)
     total = contents | "CountContents" >> beam.combiners.Count.Globally()
     grouped = (
         contents
@@ -52,28 +78,28 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     )
     return Plan(
         units=grouped,
-        rejects=known.rejects,
-        listed=images | "CountListed" >> beam.combiners.Count.Globally(),
+        rejects=(found.rejects, both(compare.REJECTS)) | "Rejects" >> beam.Flatten(),
+        kept=both(compare.KEPT),
+        base=base,
+        listed=found.count,
+        wanted=work | "CountWanted" >> beam.combiners.Count.Globally(),
     )
 
 
-def add_fingerprint(ref: ImageRef) -> Iterator[Any]:
-    """Yield (sha256, reference); an image that cannot be read goes to `rejects`."""
-    result = fingerprints.fingerprint(ref)
-    if isinstance(result, Reject):
-        yield pvalue.TaggedOutput("rejects", result)
-    else:
-        yield result, ref
-
-
-def make_content(sha256: str, refs: Iterable[ImageRef]) -> Content:
+def make_content(sha256: str, found: Iterable[Found]) -> Content:
     """Return the content that several names share."""
-    return Content(sha256, tuple(sorted(refs)))
+    images = sorted(found, key=lambda image: image.ref)
+    return Content(
+        sha256,
+        refs=tuple(image.ref for image in images),
+        replaced=tuple(image.entry for image in images if image.entry is not None),
+    )
 
 
 def bucketed(content: Content, unit_size: int, total: int) -> tuple[int, Content]:
     """Return a content with the number of its unit."""
-    return units.bucket(content.sha256, total, unit_size), content
+    identity = fingerprints.identity(content.refs[0], content.sha256)
+    return units.bucket(identity, total, unit_size), content
 
 
 def make_unit(_: int, contents: Iterable[Content]) -> Unit:

@@ -3,13 +3,17 @@
 import dataclasses
 from typing import Any
 
+from pipeline.common import units
+
+JOB = "pipeline.caption"
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What shapes a captions table.
 
     Attributes:
-        images: folder or glob.
+        images: folders, globs, archives and lists.
         output: folder of the table.
         captioner: folder of the captioner.
         captioner_digest: hexadecimal sha256 of its manifest.
@@ -19,9 +23,14 @@ class Settings:
         page_images: images that the page shows; 0 for no page.
         unit_size: images a unit, about.
         truncated: `reject` or `accept` truncated images.
+        recaption: which rows are made again though their image is the same: `never` any,
+            `changed_model` those of another captioner or search, `all`.
+        retain: generations before the newest that stay readable.
+        overwrite: whether to begin the table anew, with nothing of the one that is there.
+        base: number of the generation that is there, 0 for none.
     """
 
-    images: str
+    images: tuple[str, ...]
     output: str
     captioner: str
     captioner_digest: str
@@ -31,13 +40,29 @@ class Settings:
     page_images: int
     unit_size: int
     truncated: str
+    recaption: str = "changed_model"
+    retain: int = 1
+    overwrite: bool = False
+    base: int = 0
+
+    def claim(self) -> dict[str, Any]:
+        """Return what a folder must be to be written to; all else may change from run to run."""
+        return {"job": JOB}
+
+    def model(self) -> str:
+        """Return the digest of what makes an image's captions."""
+        return units.digest("model-1", self.captioner_digest, self.beam_width, self.length_penalty)
+
+    def policy(self) -> str:
+        """Return the digest of what decides whether an image is refused for good."""
+        return units.digest("policy-1", self.truncated)
 
     def configuration(self) -> dict[str, Any]:
-        """Return what the output is bound to, as JSON-able values."""
-        values = {"job": "pipeline.caption", **dataclasses.asdict(self)}
+        """Return the flags that shaped a generation, as JSON-able values."""
+        values = {"job": JOB, **dataclasses.asdict(self)}
         # The output may be moved; the captioner is known by its digest, wherever it lies.
-        # What is written beside the table may change from run to run.
-        for name in ("output", "captioner", "exports", "page_images"):
+        # What is written beside the table, and how long it stays, shapes no row.
+        for name in ("output", "captioner", "exports", "page_images", "retain", "base"):
             del values[name]
         return values
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from transforms.errors import JobError
 
-OUTCOMES = ("done", "rejected", "duplicates")
+OUTCOMES = ("done", "rejected", "duplicates", "committed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Books:
     """Counts by outcome.
 
     Attributes:
-        images: `listed` images, and how many of them were `done`, `rejected` or `duplicates`.
+        images: `listed` images, and how many of them were `done`, `rejected`, `duplicates`, or
+            already `committed` by an earlier run.
         captions: likewise for captions; empty where a job reads none.
         missing: images that something names and that are not there.
     """
@@ -27,7 +28,7 @@ class Books:
         for name, counts in (("images", self.images), ("captions", self.captions)):
             accounted = sum(counts.get(outcome, 0) for outcome in OUTCOMES)
             if counts and accounted != counts["listed"]:
-                parts = " + ".join(f"{counts.get(o, 0)} {o}" for o in OUTCOMES)
+                parts = " + ".join(f"{counts[o]} {o}" for o in OUTCOMES if o in counts)
                 raise JobError(
                     f"the books do not balance: {counts['listed']} {name} listed, but {parts}"
                     f" = {accounted}, a difference of {accounted - counts['listed']}"

@@ -1,8 +1,10 @@
 """What an output was made with, kept beside it, so that two configurations never mix."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from pipeline.common import locks
 from transforms import files
 from transforms.errors import UsageError
 
@@ -14,7 +16,7 @@ def claim(output: str, configuration: dict[str, Any], overwrite: bool) -> None:
 
     Args:
         output: the job's output.
-        configuration: JSON-able; every flag that shapes the result.
+        configuration: JSON-able; the `job`, and every flag that one output has one value of.
         overwrite: take the folder from another configuration of the same job.
 
     Raises:
@@ -52,10 +54,13 @@ def claim(output: str, configuration: dict[str, Any], overwrite: bool) -> None:
     files.write_json(path, wanted)
 
 
-def _existing(output: str) -> Any:
+def _existing(output: str) -> Iterator[str]:
+    """Yield the files of an output, but for the lock of the run that asks."""
     if files.is_remote(output) or files.exists(output):
-        return files.list_files(output)
-    return iter(())
+        for info in files.list_files(output):
+            name = info.path.rsplit("/", 1)[-1]
+            if name != locks.NAME and not name.startswith(files.TEMPORARY_PREFIX):
+                yield name
 
 
 def _differences(held: dict[str, Any], wanted: dict[str, Any]) -> str:

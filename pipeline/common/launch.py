@@ -1,17 +1,21 @@
-"""Running a job's pipeline: claim the output, show progress, turn the end into an exit status."""
+"""Running a job's pipeline: lock and claim the output, show progress, report how it ended."""
 
-import json
+import contextlib
+import dataclasses
 import re
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from pipeline.common import books, claims, progress
+from pipeline.common import books, claims, locks, progress, run_report
 from transforms import files
 from transforms.commandline import Exit
 from transforms.errors import JobError, UsageError
@@ -24,37 +28,66 @@ _SYSTEM = re.compile(
 )
 
 
-def launch(
-    job: str,
-    build: Callable[[beam.Pipeline], None],
-    options: PipelineOptions,
-    *,
-    output: str,
-    configuration: dict[str, Any],
-    overwrite: bool,
-    manifest: str,
-    max_reject_fraction: float,
-) -> Exit:
-    """Run a job to its end.
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A job to be launched.
 
-    Args:
-        job: its name, for people.
-        build: adds the job to a pipeline.
-        options: Beam's.
+    Attributes:
+        name: for people.
         output: the folder that it writes.
         configuration: what the output is bound to.
         overwrite: whether an output of another configuration may be replaced.
         manifest: file name of the manifest that the job writes last.
         max_reject_fraction: share of rejects above which the status says so.
+        wait_for_lock: seconds to wait for another run on the same output.
+        metrics_file: where the metrics go; empty for beside the output.
+    """
+
+    name: str
+    output: str
+    configuration: dict[str, Any]
+    overwrite: bool
+    manifest: str
+    max_reject_fraction: float
+    wait_for_lock: float = 0
+    metrics_file: str = ""
+
+
+def launch(job: Job, build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> Exit:
+    """Run a job to its end, alone on its output.
+
+    Args:
+        job: what and where.
+        build: adds the job to a pipeline.
+        options: Beam's.
 
     Raises:
         UsageError: the output belongs to something else, or nothing is left to do.
-        JobError: the job failed; what is done stays done, and the same command continues.
+        JobError: another run is at work on the output; or the job failed: what is done stays
+            done, and the same command continues.
     """
-    claims.claim(output, configuration, overwrite)
-    with progress.display(output, job):
+    if options.view_as(GoogleCloudOptions).template_location:
+        # Dataflow runs the graph later, without this command: the service keeps two runs of a
+        # job's name apart, and the commit leaves the counts.
+        claims.claim(job.output, job.configuration, job.overwrite)
         _run(build, options)
-    return _close(job, output, manifest, max_reject_fraction)
+        return Exit.DONE
+    with _terminable(), locks.held(job.output, job.wait_for_lock):
+        claims.claim(job.output, job.configuration, job.overwrite)
+        run_report.forget(job.output)
+        started = time.time()
+        status, message = Exit.FAILED, "interrupted"
+        try:
+            with progress.display(job.output, job.name):
+                _run(build, options)
+            status, message = _close(job), ""
+        except Exception as error:
+            status = Exit.WRONG_USAGE if isinstance(error, UsageError) else Exit.FAILED
+            message = " ".join(str(error).split())
+            raise
+        finally:
+            _report(job, status, started, message)
+    return status
 
 
 def dry_run(build: Callable[[beam.Pipeline, str], None], options: PipelineOptions) -> str:
@@ -94,22 +127,52 @@ def _run(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> No
         raise
 
 
-def _close(job: str, output: str, manifest: str, max_reject_fraction: float) -> Exit:
-    content = json.loads(files.read_bytes(files.join(output, manifest)))
-    balance = books.from_json(content["books"])
+def _close(job: Job) -> Exit:
+    report = run_report.read(job.output)
+    balance = books.from_json(report["books"])
     counts = balance.images
+    manifest = files.join(job.output, job.manifest)
+    committed = f"{counts['committed']:,} already there, " if "committed" in counts else ""
     print(
-        f"{job}: {counts['done']:,} images done, {counts['rejected']:,} rejected,"
+        f"{job.name}: {counts['done']:,} images done, {committed}{counts['rejected']:,} rejected,"
         f" {balance.missing:,} missing, {counts['duplicates']:,} duplicates, of"
-        f" {counts['listed']:,} listed -> {files.join(output, manifest)}",
+        f" {counts['listed']:,} listed -> {manifest}",
         file=sys.stderr,
     )
+    if not report.get("changed", True):
+        print(f"{job.name}: nothing new: {manifest} stays as it is", file=sys.stderr)
     share = balance.reject_fraction()
-    if share > max_reject_fraction:
+    if share > job.max_reject_fraction:
         print(
-            f"{job}: {share:.1%} of the images were rejected, more than --max_reject_fraction"
-            f" ({max_reject_fraction:.1%}); {output}/rejects.parquet says why",
+            f"{job.name}: {share:.1%} of the images were rejected, more than"
+            f" --max_reject_fraction ({job.max_reject_fraction:.1%});"
+            f" {job.output}/rejects.parquet says why",
             file=sys.stderr,
         )
         return Exit.TOO_MANY_REJECTS
     return Exit.DONE
+
+
+def _report(job: Job, status: Exit, started: float, message: str) -> None:
+    try:
+        run_report.close(job.output, job.name, status, started, message, job.metrics_file)
+    except OSError as error:
+        # What the run was for is done, or has failed for a better reason than this.
+        print(f"{job.name}: the metrics cannot be written: {error}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM, by which schedulers end a job, end it as Ctrl-C does: the lock is given back."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transforms.commandline import Parser, duration, fraction, positive, refuse_unknown
+from transforms.commandline import Parser, count, duration, fraction, positive, refuse_unknown
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -47,6 +47,18 @@ def job_parser(prog: str, description: str) -> Parser:
         type=fraction,
         default=1.0,
         help="exit with status 3 if more than this share of the images is rejected",
+    )
+    job.add_argument(
+        "--wait_for_lock",
+        type=count,
+        default=0,
+        metavar="SECONDS",
+        help="how long to wait where another run is at work on the output; 0 to leave at once",
+    )
+    job.add_argument(
+        "--metrics_file",
+        default="",
+        help="where to write the run's metrics for Prometheus, instead of metrics.prom in --output",
     )
     return parser
 

@@ -1,20 +1,23 @@
 """Removing what an output does not need any more."""
 
+from collections.abc import Sequence
+
 from pipeline.common import units
 from transforms import files
 
 
-def sweep(output: str, folder: str, keep: set[str]) -> None:
+def sweep(output: str, folders: Sequence[str], keep: set[str]) -> None:
     """Delete data files that the manifest does not name, and what killed runs left behind.
 
     Args:
         output: the job's output, whose manifest has been written.
-        folder: the folder of data files below it.
-        keep: the data files to keep, relative to the output.
+        folders: the folders below it whose files are to be named.
+        keep: the files to keep, relative to the output.
     """
+    places = tuple(f"{folder}/" for folder in folders)
     for info in list(files.list_files(output)):
         name = info.path[len(output.rstrip("/")) + 1 :]
-        unnamed = name.startswith(f"{folder}/") and name not in keep
+        unnamed = name.startswith(places) and name not in keep
         # Markers that are left are of units that are no longer planned.
         marker = name.startswith(f"{units.JOURNAL}/") and name.endswith(units.STARTED)
         if unnamed or marker or name.rsplit("/", 1)[-1].startswith(files.TEMPORARY_PREFIX):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.common import tables
+from pipeline.common import run_report, tables
 from pipeline.common.books import Books
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
@@ -91,7 +91,8 @@ def commit(
             "software": manifests.software(),
         },
     )
-    sweep(output, "data", set(data))
+    run_report.record(output, books, rejects)
+    sweep(output, ["data"], set(data))
 
 
 def balance(

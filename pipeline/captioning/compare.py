@@ -1,0 +1,103 @@
+"""Comparing what is listed with what is committed: what is to be done, and what stays."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from pipeline.captioning.elements import Entry, Found, Kept
+from pipeline.captioning.settings import Settings
+from pipeline.common import fingerprints
+from transforms.rejects import Reject, RejectCode
+from transforms.sources import ImageRef
+
+# Tags of the outputs.
+WORK = "work"
+UNREAD = "unread"
+KEPT = "kept"
+REJECTS = "rejects"
+TAGS = (WORK, UNREAD, KEPT, REJECTS)
+
+
+class Compare(beam.DoFn):
+    """Sorts images by what the listing and the table say of them, without reading any.
+
+    Takes (key, {"listed": [ImageRef], "committed": [Entry]}). Outputs:
+        work: (sha256, Found) of images to caption.
+        unread: `Found`, images whose content must be read to decide.
+        kept: `Kept`.
+        rejects: `Reject`s of listed images.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[Any]:
+        """Yield what is to become of the images of one key."""
+        found = element[1]
+        listed: list[ImageRef] = sorted(found["listed"])
+        committed: list[Entry] = list(found["committed"])
+        for other in listed[1:]:
+            message = f"{listed[0].uri} has the same key"
+            reject = Reject(other.key, other.uri, "list", RejectCode.IMAGE_AMBIGUOUS, message)
+            yield pvalue.TaggedOutput(REJECTS, reject)
+        entry = committed[0] if committed else None
+        if not listed:
+            if entry is not None and entry.reject is None:
+                yield pvalue.TaggedOutput(KEPT, keep(entry))
+            return
+        ref = listed[0]
+        if entry is None or self._settings.recaption == "all" or not unchanged(ref, entry):
+            yield pvalue.TaggedOutput(UNREAD, Found(ref, entry))
+        else:
+            yield from settle(Found(ref, entry), entry.sha256, self._settings)
+
+
+class Fingerprint(beam.DoFn):
+    """Reads the images whose listing does not decide; outputs as of `Compare`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def process(self, found: Found) -> Iterator[Any]:
+        """Yield what is to become of an image."""
+        result = fingerprints.fingerprint(found.ref)
+        if isinstance(result, Reject):
+            yield pvalue.TaggedOutput(REJECTS, result)
+            if found.entry is not None and found.entry.reject is None and result.code.retryable:
+                yield pvalue.TaggedOutput(KEPT, keep(found.entry))
+        else:
+            yield from settle(found, result, self._settings)
+
+
+def settle(found: Found, sha256: str, settings: Settings) -> Iterator[Any]:
+    """Yield what is to become of an image whose content is known."""
+    entry = found.entry
+    if entry is None or not holds(found.ref, entry, sha256, settings):
+        yield pvalue.TaggedOutput(WORK, (sha256, found))
+        return
+    if entry.reject is not None:
+        yield pvalue.TaggedOutput(REJECTS, entry.reject)
+    yield pvalue.TaggedOutput(KEPT, keep(entry, found.ref))
+
+
+def unchanged(ref: ImageRef, entry: Entry) -> bool:
+    """Whether the listing shows the image that was committed; never so without a time."""
+    seen = (ref.uri, ref.size, ref.modified)
+    return seen == (entry.uri, entry.size, entry.modified) and ref.modified != 0
+
+
+def holds(ref: ImageRef, entry: Entry, sha256: str, settings: Settings) -> bool:
+    """Whether what was committed of an image is what this run would want of it."""
+    if (ref.uri, sha256) != (entry.uri, entry.sha256) or settings.recaption == "all":
+        return False
+    if entry.reject is not None:
+        return entry.policy == settings.policy()
+    return settings.recaption == "never" or entry.model == settings.model()
+
+
+def keep(entry: Entry, ref: ImageRef | None = None) -> Kept:
+    """Return that an entry stays, with what the listing says now if it counts as committed."""
+    size, modified = (entry.size, entry.modified) if ref is None else (ref.size, ref.modified)
+    return Kept(entry.part, entry.key, size, modified, counted=ref is not None)

@@ -1,0 +1,190 @@
+"""The parts of a captions table: a data file of rows, and the index of what it was made from.
+
+The index has a line for every image of the part, those with a row and those that were rejected
+for good: what the listing said of it, and its digest. It lets the next run leave alone, without
+reading it, an image that the listing shows unchanged. Both files are never changed; a part of
+which only some images stay is written anew.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.captioning.elements import Entry, Kept, Part, PartReport
+from pipeline.common import tables, units
+from transforms import captions_table, files
+from transforms.rejects import Reject, RejectCode
+
+CAPTIONS_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("uri", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("caption", pa.string()),
+        ("score", pa.float32()),
+        (
+            "alternatives",
+            pa.list_(pa.struct([("caption", pa.string()), ("score", pa.float32())])),
+        ),
+    ]
+)
+INDEX_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("uri", pa.string()),
+        ("size", pa.int64()),
+        ("modified", pa.float64()),
+        ("sha256", pa.string()),
+        ("stage", pa.string()),
+        ("code", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+FOLDERS = ("data", "index")
+
+
+def write(
+    output: str,
+    name: str,
+    rows: list[dict[str, Any]],
+    index: list[dict[str, Any]],
+    facts: dict[str, Any],
+) -> Part:
+    """Write the files of a part.
+
+    Args:
+        output: of the job.
+        name: of the part, a digest of all that shapes it.
+        rows: of the captions table; there may be none.
+        index: a line for each row and for each image that is rejected for good.
+        facts: what the manifest says of the part beside its files and counts.
+    """
+    written = {
+        f"index/{name}.parquet": _table(output, f"index/{name}.parquet", INDEX_SCHEMA, index)
+    }
+    data = f"data/{name}.parquet" if rows else None
+    if data:
+        written[data] = _table(output, data, CAPTIONS_SCHEMA, rows)
+    entry = {
+        "data": data,
+        "index": f"index/{name}.parquet",
+        "rows": len(rows),
+        "rejected": len(index) - len(rows),
+        **facts,
+    }
+    return Part(entry, written)
+
+
+def list_parts(base: int, output: str) -> Iterator[tuple[str, Part]]:
+    """Yield the parts of a generation whose files are all there, by name.
+
+    A part that lost a file counts as not committed: its images are captioned again.
+
+    Args:
+        base: number of the generation; 0 for none.
+        output: of the job.
+    """
+    if not base:
+        return
+    manifest = read_generation(output, base)
+    sizes = {info.path: info.size for info in files.list_files(output)}
+    for name, entry in sorted(manifest["parts"].items()):
+        facts = {file: manifest["files"][file] for file in (entry["data"], entry["index"]) if file}
+        if all(sizes.get(files.join(output, f)) == facts[f]["bytes"] for f in facts):
+            yield name, Part(entry, facts)
+
+
+def read_generation(output: str, generation: int) -> dict[str, Any]:
+    """Return the manifest of a generation, which may or may not still be the newest.
+
+    Raises:
+        OSError: it is not there any more.
+    """
+    for name in (captions_table.manifest_name(generation), captions_table.MANIFEST):
+        if files.exists(path := files.join(output, name)):
+            manifest = json.loads(files.read_bytes(path))
+            if manifest["generation"] == generation:
+                return manifest
+    raise FileNotFoundError(f"{output}: generation {generation} is not there any more")
+
+
+def read_entries(named: tuple[str, Part], output: str) -> Iterator[Entry]:
+    """Yield what a part has committed."""
+    name, part = named[0], named[1].entry
+    for line in _read(output, part["index"]):
+        reject = None
+        if line["code"]:
+            code = RejectCode(line["code"])
+            reject = Reject(line["key"], line["uri"], line["stage"], code, line["message"])
+        yield Entry(
+            key=line["key"],
+            uri=line["uri"],
+            size=line["size"],
+            modified=line["modified"],
+            sha256=line["sha256"],
+            part=name,
+            model=part["model"],
+            policy=part["policy"],
+            reject=reject,
+        )
+
+
+def carry(
+    kept: tuple[str, Iterable[Kept]], base: Mapping[str, Part], output: str, generation: int
+) -> PartReport:
+    """Carry what stays of a part into the next generation, rewriting it where that is not all.
+
+    Args:
+        kept: the part's name, and the images that stay.
+        base: the parts of the generation before, by name.
+        output: of the job.
+        generation: the number of the generation that is being made.
+    """
+    name = kept[0]
+    stay = {image.key: image for image in sorted(kept[1])}
+    part = base[name]
+    index = [line for line in _read(output, part.entry["index"]) if line["key"] in stay]
+    lines = [
+        {**line, "size": stay[line["key"]].size, "modified": stay[line["key"]].modified}
+        for line in index
+    ]
+    with_rows = [stay[line["key"]] for line in index if not line["code"]]
+    if len(lines) != part.entry["rows"] + part.entry["rejected"] or lines != index:
+        name = units.digest("part-1", generation, name, lines)
+        part = _rewrite(name, part, lines, len(with_rows), output)
+    return PartReport(
+        name=name,
+        part=part,
+        committed=sum(image.counted for image in with_rows),
+        others=sum(not image.counted for image in with_rows),
+    )
+
+
+def _rewrite(name: str, part: Part, lines: list[dict[str, Any]], rows: int, output: str) -> Part:
+    """Write what stays of a part; the data file is kept where all of its rows stay."""
+    if rows != part.entry["rows"]:
+        keys = {line["key"] for line in lines}
+        stay = [row for row in _read(output, part.entry["data"]) if row["key"] in keys]
+        facts = {field: part.entry[field] for field in ("model", "policy", "generation")}
+        return write(output, name, stay, lines, facts)
+    index, data = f"index/{name}.parquet", part.entry["data"]
+    written = {index: _table(output, index, INDEX_SCHEMA, lines)}
+    if data:
+        written[data] = part.files[data]
+    return Part({**part.entry, "index": index, "rejected": len(lines) - rows}, written)
+
+
+def _table(output: str, name: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return tables.write(files.join(output, name), schema, rows)
+
+
+def _read(output: str, name: str | None) -> list[dict[str, Any]]:
+    if name is None:
+        return []
+    with files.open_read(files.join(output, name)) as stream:
+        return pq.read_table(stream).to_pylist()

@@ -1,0 +1,316 @@
+"""One run at a time on one output.
+
+A run holds its output by a lock: a small file that only one of several runs can create, whose
+time it renews while it lives. A run that died leaves its lock behind; the next one recognises
+that, by the process that is gone where both are on one machine, else by a time that has not been
+renewed for long, and takes the lock over.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from transforms import files
+from transforms.errors import JobError
+
+NAME = ".lock"
+BEAT_SECONDS = 20.0
+DEAD_SECONDS = 300.0
+POLL_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Owner:
+    """Who holds a lock.
+
+    Attributes:
+        token: of the run, its own.
+        host: name of its machine.
+        space: of its process numbers: those of two containers do not compare.
+        pid: its process.
+        born: when the process began, in the kernel's ticks; a number may be used again.
+        started: when the lock was taken, in seconds since 1970.
+        beat: when it was last renewed, likewise.
+    """
+
+    token: str
+    host: str
+    space: str
+    pid: int
+    born: str
+    started: float
+    beat: float
+
+    def dead(self, now: float) -> bool:
+        """Whether the run is known to be over."""
+        if (self.host, self.space) == (socket.gethostname(), _space()):
+            return _born(self.pid) != self.born
+        return now - self.beat > DEAD_SECONDS
+
+    def __str__(self) -> str:
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
+        return f"process {self.pid} on {self.host}, since {since}"
+
+
+class Store(Protocol):
+    """Where a lock lies. `version` changes with every write."""
+
+    def read(self) -> tuple[Owner, Any] | None:
+        """Return who holds the lock, and the version of the file; None if nobody does."""
+
+    def write(self, owner: Owner, version: Any) -> bool:
+        """Write if the version is still that one, None for no file; returns whether it was."""
+
+    def remove(self, version: Any) -> None:
+        """Remove the file if the version is still that one."""
+
+
+@contextlib.contextmanager
+def held(output: str, wait_seconds: float = 0) -> Iterator[None]:
+    """Hold the lock of an output while the block runs.
+
+    Args:
+        output: the job's; a local folder is made if it is not there.
+        wait_seconds: how long to wait for another run to end.
+
+    Raises:
+        JobError: another run holds it and did not end in time, or took it over while this one
+            was stopped.
+    """
+    store = _store(output)
+    if store is None:
+        print(f"{output}: no lock is kept in this kind of store", file=sys.stderr)
+        yield
+        return
+    owner = _take(store, output, wait_seconds)
+    done, lost = threading.Event(), threading.Event()
+    beat = threading.Thread(target=_beat, args=(store, owner, done, lost), daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beat.join()
+        found = store.read()
+        if found is not None and found[0].token == owner.token:
+            store.remove(found[1])
+    if lost.is_set():
+        raise JobError(f"{output}: another run took the output over while this one was stopped")
+
+
+def _take(store: Store, output: str, wait_seconds: float) -> Owner:
+    deadline = time.monotonic() + wait_seconds
+    told = False
+    while True:
+        now = time.time()
+        owner = Owner(
+            uuid.uuid4().hex,
+            socket.gethostname(),
+            _space(),
+            os.getpid(),
+            _born(os.getpid()),
+            now,
+            now,
+        )
+        found = store.read()
+        if found is None or found[0].dead(now):
+            if store.write(owner, None if found is None else found[1]):
+                if found is not None:
+                    print(f"{output}: took over from a dead run ({found[0]})", file=sys.stderr)
+                return owner
+            continue
+        if time.monotonic() >= deadline:
+            raise JobError(
+                f"{output}: another run is at work on it ({found[0]}); run this one later, or let"
+                " it wait with --wait_for_lock=SECONDS"
+            )
+        if not told:
+            print(f"{output}: waiting for another run ({found[0]})", file=sys.stderr)
+            told = True
+        time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+def _beat(store: Store, owner: Owner, done: threading.Event, lost: threading.Event) -> None:
+    while not done.wait(BEAT_SECONDS):
+        # A store that does not answer now may answer at the next beat.
+        with contextlib.suppress(OSError):
+            found = store.read()
+            if found is None or found[0].token != owner.token:
+                lost.set()
+                return
+            store.write(dataclasses.replace(owner, beat=time.time()), found[1])
+
+
+def _store(output: str) -> Store | None:
+    if not files.is_remote(output):
+        return _Folder(Path(output))
+    return _Bucket(output) if output.startswith("gs://") else None
+
+
+class _Folder:
+    """A lock on a local disk or a network file system."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / NAME
+
+    def read(self) -> tuple[Owner, bytes] | None:
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        return _parse(content, self._path.stat().st_mtime), content
+
+    def write(self, owner: Owner, version: bytes | None) -> bool:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        data = json.dumps(dataclasses.asdict(owner)).encode()
+        if version is None:
+            try:
+                with self._path.open("xb") as stream:
+                    stream.write(data)
+            except FileExistsError:
+                return False
+            return True
+        temporary = self._folder / f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        try:
+            temporary.write_bytes(data)
+            with self._guarded():
+                if not self._is(version):
+                    return False
+                temporary.replace(self._path)
+                return True
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def remove(self, version: bytes) -> None:
+        with self._guarded():
+            if self._is(version):
+                self._path.unlink(missing_ok=True)
+
+    def _is(self, version: bytes) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return self._path.read_bytes() == version
+        return False
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Keep others from replacing the file between a look at it and its replacement."""
+        import fcntl
+
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            # Some file systems know no such locks: then two takeovers in one instant may clash.
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+
+class _Bucket:
+    """A lock in Google Cloud Storage, which writes only if an object's generation is as said."""
+
+    def __init__(self, output: str) -> None:
+        import google.cloud.storage as storage
+
+        bucket, _, folder = output.removeprefix("gs://").partition("/")
+        name = f"{folder.rstrip('/')}/{NAME}".lstrip("/")
+        self._bucket = storage.Client().bucket(bucket)
+        self._name = name
+
+    def read(self) -> tuple[Owner, int] | None:
+        blob = _translated(lambda: self._bucket.get_blob(self._name))
+        if blob is None:
+            return None
+        from google.api_core import exceptions
+
+        try:
+            content = blob.download_as_bytes(if_generation_match=blob.generation)
+        except (exceptions.NotFound, exceptions.PreconditionFailed):
+            return self.read()
+        return _parse(content, blob.updated.timestamp()), blob.generation
+
+    def write(self, owner: Owner, version: int | None) -> bool:
+        data = json.dumps(dataclasses.asdict(owner))
+        return self._if_unchanged(
+            lambda: self._bucket.blob(self._name).upload_from_string(
+                data, "application/json", if_generation_match=version or 0
+            )
+        )
+
+    def remove(self, version: int) -> None:
+        self._if_unchanged(
+            lambda: self._bucket.blob(self._name).delete(if_generation_match=version)
+        )
+
+    def _if_unchanged(self, action: Callable[[], Any]) -> bool:
+        from google.api_core import exceptions
+
+        try:
+            _translated(action)
+        except (exceptions.PreconditionFailed, exceptions.NotFound):
+            return False
+        return True
+
+
+def _translated(action: Callable[[], Any]) -> Any:
+    """Call the store; its errors become OSError, but for those that tell of another version."""
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        return action()
+    except (exceptions.PreconditionFailed, exceptions.NotFound):
+        raise
+    except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
+        raise OSError(f"the lock cannot be read or written: {error}") from error
+
+
+def _parse(content: bytes, written: float) -> Owner:
+    """Return the owner that a lock names; a torn lock is one of nobody known."""
+    try:
+        return Owner(**json.loads(content))
+    except (ValueError, TypeError):
+        return Owner("", "an unknown machine", "", 0, "", written, written)
+
+
+def _space() -> str:
+    """Return what tells apart the process numbers of containers and of a restarted machine."""
+    parts = []
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with contextlib.suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(parts)
+
+
+def _born(pid: int) -> str:
+    """Return when a living process began, in a form to compare; empty if there is none."""
+    try:
+        # The second field is the name in brackets and may have blanks.
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        if Path("/proc/self/stat").exists():
+            return ""
+        return _alive(pid)
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _alive(pid: int) -> str:
+    """The same where there is no /proc: no more than whether it lives."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "alive"
+    return "alive"
