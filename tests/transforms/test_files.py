@@ -60,6 +60,26 @@ def test_listing_is_sorted_and_complete(tmp_path: Path) -> None:
     ]
 
 
+def test_a_link_to_itself_is_listed_and_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (info,) = files.list_files(str(tmp_path))
+    with pytest.raises(OSError, match="symbolic links"):
+        files.open_read(info.path)
+
+
+def test_a_pipe_is_refused_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        files.open_read(str(tmp_path / "pipe"))
+
+
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    path = str(tmp_path / "a")
+    with pytest.raises(OSError) as caught, files.atomic(path):
+        raise OSError(28, "No space left on device")
+    assert str(caught.value) == f"[Errno 28] No space left on device: '{path}'"
+
+
 def test_names_that_are_not_text_are_listed_and_read(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
     (info,) = files.list_files(str(tmp_path))
