@@ -4,7 +4,8 @@ import heapq
 from collections.abc import Iterable
 from typing import Any
 
-from transforms import files, pages
+from transforms import pages, sources
+from transforms.sources import SourceError
 
 
 def render(rows: Iterable[dict[str, Any]], title: str, count: int) -> str:
@@ -35,6 +36,6 @@ def render(rows: Iterable[dict[str, Any]], title: str, count: int) -> str:
 def _bytes(uri: str) -> bytes | None:
     # The picture may be gone since it was captioned: its caption is shown without it.
     try:
-        return files.read_bytes(uri)
-    except OSError:
+        return sources.read_uri(uri)
+    except (OSError, SourceError):
         return None

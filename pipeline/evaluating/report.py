@@ -165,8 +165,8 @@ def _picture(uri: str | None, size: tuple[int, int] | None) -> str | None:
     if uri is None:
         return None
     try:
-        return thumbnail(files.read_bytes(uri), original=size)
-    except OSError:
+        return thumbnail(sources.read_uri(uri), original=size)
+    except (OSError, sources.SourceError):
         return None
 
 

@@ -119,6 +119,8 @@ def check(spec: str, flag: str) -> None:
         for file in find(spec):
             if file.kind == names.IMAGE:
                 return
+            if file.kind.startswith("tar") and tars.has_image(file):
+                return
             for item in expand(file):
                 if isinstance(item, ImageRef):
                     return

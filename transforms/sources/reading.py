@@ -14,6 +14,8 @@ from transforms.sources.store import CHUNK, Inflated, Store, parsing
 
 # Archives that a thread keeps open; opening one costs a round trip to a store.
 OPEN_ARCHIVES = 8
+# Bytes that a store is asked for at a time.
+REQUEST = 8 * 2**20
 
 T = TypeVar("T", bound="io.RawIOBase | _Cells")
 
@@ -55,7 +57,7 @@ def _chunks(ref: ImageRef) -> Iterator[bytes]:
         with _kept(ref, lambda: _Cells(place), lambda cells: cells.next_row <= place.row) as cells:
             yield cells.read(place.row)
     elif isinstance(place, ZipMember):
-        with _kept(ref, lambda: Store(place.archive)) as archive:
+        with _kept(ref, lambda: Store(place.archive, random=True)) as archive:
             yield from zips.chunks(archive, place, ref.size)
     else:
         yield from _span(ref, place)
@@ -63,7 +65,9 @@ def _chunks(ref: ImageRef) -> Iterator[bytes]:
 
 def _span(ref: ImageRef, place: Span) -> Iterator[bytes]:
     def open_archive() -> Store | Inflated:
-        return Inflated(place.archive, place.codec) if place.codec else Store(place.archive)
+        if place.codec:
+            return Inflated(place.archive, place.codec)
+        return Store(place.archive, random=True)
 
     def is_ahead(archive: Store | Inflated) -> bool:
         return not place.codec or archive.tell() <= place.offset
@@ -72,7 +76,7 @@ def _span(ref: ImageRef, place: Span) -> Iterator[bytes]:
         archive.seek(place.offset)
         left = ref.size
         while left:
-            chunk = archive.read(min(left, CHUNK))
+            chunk = archive.read(min(left, REQUEST))
             if not chunk:
                 raise SourceError(RejectCode.ARCHIVE_CORRUPT, "the archive ends within it")
             left -= len(chunk)

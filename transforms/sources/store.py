@@ -35,13 +35,17 @@ class StoreError(Exception):
 
 
 class Store(io.RawIOBase):
-    """A file on a disk or in a bucket, open for reading at any place."""
+    """A file on a disk or in a bucket, open for reading at any place.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: of the file.
+        random: whether it is read here and there rather than from one end to the other.
+    """
+
+    def __init__(self, path: str, *, random: bool = False) -> None:
         super().__init__()
-        self.path = path
         with _translated():
-            self._stream = files.open_read(path)
+            self._stream = files.open_random(path) if random else files.open_read(path)
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes, fewer only at the end of the file."""

@@ -27,7 +27,7 @@ def expand(archive: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Rej
     Raises:
         OSError: the store does not hand it over.
     """
-    codec = archive.kind.removeprefix("tar").removeprefix(".")
+    codec = _codec(archive)
     found: list[Member] = []
     companions: list[str] = []
     broken = None
@@ -46,6 +46,23 @@ def expand(archive: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Rej
     yield from members.references(archive, found, companions)
     if broken is not None:
         yield broken
+
+
+def has_image(archive: File) -> bool:
+    """Whether a tar archive begins well and has an image, read no further than to the first.
+
+    Raises:
+        OSError: the store does not hand it over.
+    """
+    try:
+        with parsing(), _open(archive.uri, _codec(archive)) as stream:
+            return any(i.isreg() and members.is_wanted(i.name) for i in _walk(stream))
+    except SourceError:
+        return False
+
+
+def _codec(archive: File) -> str:
+    return archive.kind.removeprefix("tar").removeprefix(".")
 
 
 def _open(path: str, codec: str) -> Store | Inflated:

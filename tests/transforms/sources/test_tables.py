@@ -1,0 +1,231 @@
+"""Images in Parquet and TFRecord files, and lists of URIs."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.transforms.sources.archives import example, frame, write_tfrecords
+from tests.transforms.sources.test_archives import codes, listed
+from transforms import sources
+from transforms.errors import UsageError
+from transforms.rejects import RejectCode
+from transforms.sources import SourceError, tfrecords
+
+
+def parquet(path: Path, rows: list[dict[str, Any]], **settings: Any) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows), path, **settings)
+    return path
+
+
+def found(spec: object) -> dict[str, bytes]:
+    return {ref.key: sources.read(ref) for ref in listed(spec)[0]}
+
+
+def test_hugging_face_rows_are_named_by_their_path(tmp_path: Path) -> None:
+    rows = [
+        {"image": {"bytes": b"0", "path": "d/a.jpg"}, "label": 0},
+        {"image": {"bytes": b"1", "path": None}, "label": 0},
+        {"image": {"bytes": b"2", "path": "/root/.cache/b.jpg"}, "label": 0},
+        {"image": {"bytes": b"3", "path": "d/a.jpg"}, "label": 0},
+        {"image": {"bytes": None, "path": "elsewhere.jpg"}, "label": 0},
+        {"image": None, "label": 0},
+        {"image": {"bytes": b"", "path": "empty.jpg"}, "label": 0},
+        {"image": {"bytes": b"7", "path": "e.jpg"}, "label": 0},
+    ]
+    path = parquet(tmp_path / "a.parquet", rows, row_group_size=3)
+    assert found(path) == {
+        "d/a.jpg": b"0",
+        "00000001": b"1",
+        "00000002": b"2",
+        "00000003": b"3",
+        "e.jpg": b"7",
+    }
+    assert [key for key, _ in codes(path)] == ["elsewhere.jpg", "00000005", "empty.jpg"]
+    assert {code for _, code in codes(path)} == {RejectCode.IMAGE_EMPTY}
+    refs, _ = listed(path)
+    assert refs[-1].uri == f"{path}#7"
+    assert [ref.stream for ref in refs] == [(str(path), group) for group in (0, 0, 0, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "keys"),
+    [
+        ({"jpg": b"x", "__key__": "s/1"}, ["s/1"]),
+        ({"image": b"x", "embedding": b"y", "file_name": "a.png"}, ["a.png"]),
+        ({"image": {"bytes": b"x"}, "id": 7}, ["00000000"]),
+        ({"whatever": b"x", "id": 7}, ["7"]),
+        ({"one": b"x", "other": b"y"}, None),
+        ({"caption": "no image"}, None),
+    ],
+)
+def test_columns_of_images(tmp_path: Path, columns: dict[str, Any], keys: list[str] | None) -> None:
+    path = parquet(tmp_path / "a.parquet", [columns])
+    if keys is not None:
+        assert found(path) == dict.fromkeys(keys, b"x")
+        return
+    assert codes(path) == [("a.parquet", RejectCode.ARCHIVE_UNSUPPORTED)]
+    with pytest.raises(UsageError, match="its columns are"):
+        sources.check(str(path), "--images")
+    # In a folder it is a table like others.
+    assert not codes(tmp_path)
+
+
+def test_a_row_group_is_read_in_any_order(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", [{"image": b"%d" % i} for i in range(100)])
+    refs, _ = listed(path)
+    for ref in [*refs[::7], *refs[::-9]]:
+        assert sources.read(ref) == b"%d" % int(ref.key)
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", [{"image": b"%d" % i * 500} for i in range(50)])
+    data = path.read_bytes()
+    for broken in (data[:-20], b"PAR1" + data[-200:], data[:30] + b"\xff" * 300 + data[330:]):
+        path.write_bytes(broken)
+        assert RejectCode.ARCHIVE_CORRUPT in {code for _, code in codes(path)}
+
+
+def test_records_are_named_by_a_feature_or_by_their_number(tmp_path: Path) -> None:
+    records = [
+        example(image__encoded=b"0", image__filename=b"a.jpg", image__height=300),
+        example(image_raw=b"1"),
+        example(image=b"2", key=b"../up.jpg"),
+        example(jpg=b"3", key=b"\xff"),
+        example(label=7),
+        b"no example",
+        example(key=b"d/b.png", png=b"6" * 70000, text=b"t"),
+    ]
+    for name in ("a.tfrecord", "a.TFRecords", "a.tfrec", "a.tfrecord-00001-of-00002"):
+        path = write_tfrecords(tmp_path / name, records)
+        assert found(path) == {
+            "a.jpg": b"0",
+            "00000001": b"1",
+            "00000002": b"2",
+            "00000003": b"3",
+            "d/b.png": b"6" * 70000,
+        }
+        assert codes(path) == [
+            ("00000004", RejectCode.ARCHIVE_UNSUPPORTED),
+            ("00000005", RejectCode.MEMBER_CORRUPT),
+        ]
+    packed = write_tfrecords(tmp_path / "b.tfrecord.gz", records)
+    assert found(packed) == found(path)
+
+
+def test_records_without_images_are_no_source_unless_named(tmp_path: Path) -> None:
+    path = write_tfrecords(tmp_path / "a.tfrecord", [example(label=1), example(label=2)])
+    assert not codes(tmp_path)
+    assert len(codes(path)) == 2
+    with pytest.raises(UsageError, match="has no image; its features are none with bytes"):
+        sources.check(str(path), "--images")
+
+
+def test_damaged_records_are_refused(tmp_path: Path) -> None:
+    data = frame([example(jpg=b"a" * 100), example(jpg=b"b" * 100), example(jpg=b"c")])
+    path = tmp_path / "a.tfrecord"
+    size = (len(data) - len(frame([example(jpg=b"c")]))) // 2
+    body = bytearray(data)
+    body[size + 50] ^= 1
+    path.write_bytes(body)
+    assert codes(path) == [("00000001", RejectCode.MEMBER_CORRUPT)]
+    assert len(found(path)) == 2
+    head = bytearray(data)
+    head[size] ^= 1
+    for broken in (bytes(head), data[: size + 5], data[: size + 50], data[:-2]):
+        path.write_bytes(broken)
+        assert codes(path) == [("a.tfrecord", RejectCode.ARCHIVE_CORRUPT)]
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_no_example_or_one(data: bytes) -> None:
+    try:
+        features = tfrecords.example_features(data)
+    except (ValueError, IndexError):
+        return
+    for first, end in features.values():
+        assert 0 <= first <= end <= len(data)
+
+
+def test_examples_are_read_as_tensorflow_writes_them() -> None:
+    from tensorflow.core.example.example_pb2 import Example
+
+    message = Example()
+    message.features.feature["image/encoded"].bytes_list.value.append(b"x" * 300)
+    message.features.feature["image/encoded"].bytes_list.value.append(b"second")
+    message.features.feature["scores"].float_list.value.extend([1.0, 2.0])
+    message.features.feature["image/width"].int64_list.value.extend([-1, 2**40])
+    data = message.SerializeToString()
+    ((name, (first, end)),) = tfrecords.example_features(data).items()
+    assert (name, data[first:end]) == ("image/encoded", b"x" * 300)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "d/b.jpg", "odd name"):
+        (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "p" / name).write_bytes(name.encode())
+    return tmp_path / "p"
+
+
+def test_lists_of_uris(pictures: Path, tmp_path: Path) -> None:
+    uris = ["a.jpg", "./d/b.jpg", "odd name", f"{pictures}/a.jpg", f"file://{pictures}/odd%20name"]
+    uris += ["../p/a.jpg", "gone.jpg"]
+    full = str(pictures).lstrip("/")
+    keys = ["a.jpg", "d/b.jpg", "odd name", f"{full}/a.jpg", f"{full}/odd name", "p/a.jpg"]
+    (pictures / "list.txt").write_text("\ufeff" + "\r\n".join([*uris, "", "# a comment"]))
+    quoted = "".join(f'1,"{uri}"\n' for uri in uris)
+    (pictures / "list.csv").write_text("id,Path\n" + quoted)
+    (pictures / "list.tsv").write_text("url\tx\n" + "".join(f"{uri}\t1\n" for uri in uris))
+    parquet(pictures / "list.parquet", [{"uri": uri, "n": 1} for uri in uris])
+    for name in ("list.txt", "list.csv", "list.tsv", "list.parquet"):
+        refs, rejects = listed(pictures / name)
+        assert [ref.key for ref in refs] == keys
+        assert [sources.read(ref) for ref in refs] == [
+            *(b"a.jpg", b"d/b.jpg", b"odd name", b"a.jpg", b"odd name", b"a.jpg")
+        ]
+        assert [(r.key, r.code) for r in rejects] == [("gone.jpg", RejectCode.IMAGE_MISSING)]
+    # A list is followed only where it is named.
+    assert {ref.key for ref in listed(pictures)[0]} == {"a.jpg", "d/b.jpg"}
+
+
+def test_a_table_without_uris_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,caption\n1,x\n")
+    with pytest.raises(
+        UsageError, match=r"a\.csv: none of its columns \(id, caption\) is uri, url"
+    ):
+        sources.check(str(tmp_path / "a.csv"), "--images")
+    (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"b\.txt: not a list of URIs in UTF-8"):
+        sources.check(str(tmp_path / "b.txt"), "--images")
+    (tmp_path / "c.txt").write_text("nostore://bucket/a.jpg\n")
+    assert codes(tmp_path / "c.txt") == [("bucket/a.jpg", RejectCode.IMAGE_UNREADABLE)]
+
+
+def test_keys_of_several_sources_differ(tmp_path: Path) -> None:
+    assert sources.prefixes(["/data/photos"]) == [""]
+    assert sources.prefixes(["/data/a/photos", "/data/b/photos"]) == ["a/photos", "b/photos"]
+    assert sources.prefixes(["/data/p/*.jpg", "/data/p/*.png"]) == ["", ""]
+    assert sources.prefixes(["/data/a.tar", "/data/p", "gs://x/p"]) == [
+        *("data/a.tar", "data/p", "gs/x/p")
+    ]
+    path = write_tfrecords(tmp_path / "a.tfrec", [example(jpg=b"x", key=b"y.jpg")])
+    for spec in (path, tmp_path):
+        prefix = "b/a.tfrec" if spec == path else "b"
+        (file,) = sources.find(str(spec), prefix)
+        assert [ref.key for ref in sources.expand(file)] == ["b/a.tfrec/y.jpg"]
+
+
+def test_an_image_is_found_again_by_its_uri(tmp_path: Path) -> None:
+    (tmp_path / "a#b.jpg").write_bytes(b"plain")
+    path = parquet(tmp_path / "a#.parquet", [{"image": b"0"}, {"image": b"1"}])
+    assert sources.read_uri(f"{tmp_path}/a#b.jpg") == b"plain"
+    assert sources.read_uri(f"{path}#1") == b"1"
+    with pytest.raises(SourceError, match="no such image"):
+        sources.read_uri(f"{path}#2")
+    with pytest.raises(OSError):
+        sources.read_uri(f"{tmp_path}/gone.tar#a.jpg")
