@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import re
 import signal
 import sys
 import tempfile
@@ -15,17 +14,10 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from pipeline.common import books, claims, locks, progress, run_report
+from pipeline.common import books, claims, failures, locks, progress, run_report
 from transforms import files
 from transforms.commandline import Exit
-from transforms.errors import JobError, UsageError
-
-# Runners wrap a worker's exception in others, as text.
-_USAGE = re.compile(r"transforms\.errors\.UsageError: (.*?)(?: \[while running|\n|$)", re.DOTALL)
-_JOB = re.compile(r"transforms\.errors\.JobError: (.*?)(?: \[while running|\n|$)", re.DOTALL)
-_SYSTEM = re.compile(
-    r"((?:OSError|FileNotFoundError|PermissionError|BeamIOError)[^\n]*?)(?: \[while|\n|$)"
-)
+from transforms.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,24 +99,17 @@ def dry_run(build: Callable[[beam.Pipeline, str], None], options: PipelineOption
 
 
 def _run(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> None:
+    failures.quieten()
     try:
         pipeline = beam.Pipeline(options=options)
         build(pipeline)
         result = pipeline.run()
         result.wait_until_finish()
-    except (UsageError, JobError):
-        raise
     except Exception as error:
-        text = f"{type(error).__module__}.{type(error).__name__}: {error}"
-        if match := _USAGE.search(text):
-            raise UsageError(match[1]) from error
-        if match := _JOB.search(text):
-            raise JobError(match[1]) from error
-        if match := _SYSTEM.search(text):
-            raise JobError(
-                f"{match[1]}; what is done stays done: the same command continues"
-            ) from error
-        raise
+        translated = failures.translate(error)
+        if translated is error:
+            raise
+        raise translated from error
 
 
 def _close(job: Job) -> Exit:

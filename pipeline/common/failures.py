@@ -1,0 +1,38 @@
+"""Failures of a pipeline as one line, whichever runner wraps them and however."""
+
+import logging
+import re
+
+from transforms.errors import JobError, UsageError
+
+# Runners wrap a worker's exception in others, as text, and Beam adds the name of the step.
+_USAGE = re.compile(r"transforms\.errors\.UsageError: (.*?)(?: \[while running|\n|$)", re.DOTALL)
+_JOB = re.compile(r"transforms\.errors\.JobError: (.*?)(?: \[while running|\n|$)", re.DOTALL)
+_SYSTEM = re.compile(
+    r"((?:OSError|FileNotFoundError|PermissionError|BeamIOError)[^\n]*?)(?: \[while|\n|$)"
+)
+_EXPECTED = (UsageError, JobError, OSError)
+
+
+def translate(error: Exception) -> Exception:
+    """Return UsageError or JobError for what people can mend, and any other exception as it is."""
+    text = f"{type(error).__module__}.{type(error).__name__}: {error}"
+    if match := _USAGE.search(text):
+        return UsageError(match[1])
+    if match := _JOB.search(text):
+        return JobError(match[1])
+    if match := _SYSTEM.search(text):
+        return JobError(f"{match[1]}; what is done stays done: the same command continues")
+    return error
+
+
+def quieten() -> None:
+    """Keep Beam from showing the trace of a failure that is reported in one line anyway."""
+    logger = logging.getLogger("apache_beam.runners.common")
+    if _unexpected not in logger.filters:
+        logger.addFilter(_unexpected)
+
+
+def _unexpected(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, _EXPECTED)
