@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parser = build_parser()
     options, beam_options = flags.parse(parser, argv)
     settings = resolve(options)
-    performance = Performance(options.batch_size, options.readers, options.image_seconds)
+    performance = Performance(options.readers, options.image_seconds)
 
     from pipeline.captioning import job
     from pipeline.common import launch
@@ -121,6 +121,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         page_images=options.page_images,
         unit_size=options.unit_size,
         truncated=options.truncated,
+        batch_size=options.batch_size,
         recaption=options.recaption,
         retain=options.retain,
         overwrite=options.overwrite,

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parser = build_parser()
     options, beam_options = flags.parse(parser, argv)
     settings = resolve(options)
-    performance = Performance(options.batch_size, options.readers, options.image_seconds)
+    performance = Performance(options.readers, options.image_seconds)
 
     from pipeline.common import launch
     from pipeline.preprocessing import job
@@ -157,8 +157,8 @@ def resolve(options: argparse.Namespace) -> Settings:
         captions_format=captions_format,
         lists=lists,
         output=absolute(options.output),
-        encoder=options.encoder if options.encoder.endswith(".keras") else options.encoder.lower(),
-        weights=options.encoder_weights,
+        encoder=_place(options.encoder.lower(), options.encoder),
+        weights=_place(options.encoder_weights, options.encoder_weights),
         features=options.features,
         dtype=options.dtype,
         image_size=options.image_size,
@@ -171,7 +171,13 @@ def resolve(options: argparse.Namespace) -> Settings:
         seed=options.seed,
         unit_size=options.unit_size,
         truncated=options.truncated,
+        batch_size=options.batch_size,
     )
+
+
+def _place(name: str, path: str) -> str:
+    """Return the absolute path if there is such a file, which the name of a network is not."""
+    return absolute(path) if files.exists(path) else name
 
 
 def use_sample(options: argparse.Namespace) -> None:

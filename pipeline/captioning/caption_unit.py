@@ -78,7 +78,7 @@ def caption_unit(
         sources,
         tuple(size),
         images.Limits(truncated=settings.truncated),
-        performance.batch_size,
+        settings.batch_size,
         performance.readers,
         decode,
     ):
@@ -97,7 +97,7 @@ def caption_unit(
                 index += [index_line(content.sha256, ref) for ref in content.refs]
         if pictures:
             # Loaded where it is needed: many a nightly run has nothing to caption.
-            hypotheses = load_captioner(settings.captioner, performance.batch_size).caption(
+            hypotheses = load_captioner(settings.captioner, settings.batch_size).caption(
                 np.stack([picture.pixels for _, picture in pictures]),
                 settings.beam_width,
                 settings.length_penalty,
@@ -132,6 +132,7 @@ def unit_name(unit: Unit, settings: Settings) -> str:
         settings.base,
         settings.model(),
         settings.policy(),
+        settings.batch_size,
         [
             (content.sha256, [(ref.key, ref.uri) for ref in content.refs])
             for content in unit.contents

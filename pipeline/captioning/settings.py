@@ -23,6 +23,7 @@ class Settings:
         page_images: images that the page shows; 0 for no page.
         unit_size: images a unit, about.
         truncated: `reject` or `accept` truncated images.
+        batch_size: images a call of the model; the last bit of a result may depend on it.
         recaption: which rows are made again though their image is the same: `never` any,
             `changed_model` those of another captioner or search, `all`.
         retain: generations before the newest that stay readable.
@@ -40,6 +41,7 @@ class Settings:
     page_images: int
     unit_size: int
     truncated: str
+    batch_size: int
     recaption: str = "changed_model"
     retain: int = 1
     overwrite: bool = False
@@ -72,11 +74,9 @@ class Performance:
     """What shapes the speed of a job and not its result.
 
     Attributes:
-        batch_size: images a call of the model.
         readers: threads that read and decode.
         image_seconds: time an image may take to be decoded, where it is watched.
     """
 
-    batch_size: int
     readers: int
     image_seconds: float

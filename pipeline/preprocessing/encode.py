@@ -74,7 +74,7 @@ def encode_unit(
             sources,
             input_size(settings),
             limits,
-            performance.batch_size,
+            settings.batch_size,
             performance.readers,
             decode,
         ):
@@ -97,7 +97,7 @@ def encode_unit(
                         else _caption_reject(image, "none of its captions has a word")
                     )
             counts["images"] += len(kept)
-            yield from _encode_batch(kept, settings, performance)
+            yield from _encode_batch(kept, settings)
             reporter.add(done=len(kept), rejected=len(batch) - len(kept))
 
     file = f"data/{unit.split}-{name}.tfrecord"
@@ -127,6 +127,7 @@ def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> st
         None if encoder is None else encoder.digest,
         settings.dtype if encoder else settings.image_size,
         settings.truncated,
+        settings.batch_size,
         settings.tokenizer,
         settings.max_length,
         vocabulary.digest,
@@ -167,14 +168,14 @@ def _caption_reject(image: Planned, message: str) -> Reject:
     return Reject(image.ref.key, image.ref.uri, "text", RejectCode.CAPTION_EMPTY, message)
 
 
-def _encode_batch(kept: list[Any], settings: Settings, performance: Performance) -> list[bytes]:
+def _encode_batch(kept: list[Any], settings: Settings) -> list[bytes]:
     if not kept:
         return []
     encoder = load_encoder(settings)
     features: list[np.ndarray] | None = None
     if encoder is not None:
         # The graph sees one batch size only, so an image's features do not depend on the others.
-        encoder.batch_size = performance.batch_size
+        encoder.batch_size = settings.batch_size
         pixels = np.stack([picture.pixels for _, picture, _ in kept])
         features = list(encoder.encode(pixels).astype(settings.dtype))
     return records.encode(

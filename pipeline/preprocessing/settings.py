@@ -28,6 +28,7 @@ class Settings:
         seed: of the division into splits and of weights drawn at random.
         unit_size: images a unit, about.
         truncated: `reject` or `accept` truncated images.
+        batch_size: images a call of the model; the last bit of a result may depend on it.
     """
 
     images: tuple[str, ...]
@@ -49,6 +50,7 @@ class Settings:
     seed: int
     unit_size: int
     truncated: str
+    batch_size: int
 
     def configuration(self) -> dict[str, Any]:
         """Return what the output is bound to, as JSON-able values."""
@@ -63,11 +65,9 @@ class Performance:
     """What shapes the speed of a job and not its result.
 
     Attributes:
-        batch_size: images a call of the model.
         readers: threads that read and decode.
         image_seconds: time an image may take to be decoded, where it is watched.
     """
 
-    batch_size: int
     readers: int
     image_seconds: float
