@@ -14,12 +14,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import IO, Any, BinaryIO, cast
 
 TEMPORARY_PREFIX = ".beamcap-tmp-"
 SPOOL_BYTES = 32 * 1024 * 1024
+_SHOWN_OF_ERROR = 300
 RANDOM_BYTES = 64 * 1024
 
 
@@ -54,7 +56,8 @@ def open_read(path: str) -> BinaryIO:
             # A pipe would keep its reader waiting for ever.
             raise OSError(errno.EINVAL, "not a regular file", path)
         return Path(path).open("rb")
-    return cast(BinaryIO, _beam().open(path, compression_type=_uncompressed()))
+    with _store_errors(path):
+        return cast(BinaryIO, _beam().open(path, compression_type=_uncompressed()))
 
 
 def open_random(path: str) -> BinaryIO:
@@ -73,18 +76,22 @@ def open_random(path: str) -> BinaryIO:
         client = S3IO(options=filesystem._options)
     else:
         return open_read(path)
-    return cast(BinaryIO, client.open(path, read_buffer_size=RANDOM_BYTES))
+    with _store_errors(path):
+        return cast(BinaryIO, client.open(path, read_buffer_size=RANDOM_BYTES))
 
 
 def read_bytes(path: str) -> bytes:
     """Return a file's content; raises OSError like `open_read`."""
-    with open_read(path) as stream:
+    with _store_errors(path), open_read(path) as stream:
         return stream.read()
 
 
 def exists(path: str) -> bool:
     """Whether there is a file (or, on a local disk, a folder) of that name."""
-    return _beam().exists(path) if is_remote(path) else Path(path).exists()
+    if not is_remote(path):
+        return Path(path).exists()
+    with _store_errors(path):
+        return bool(_beam().exists(path))
 
 
 def stat(path: str) -> FileInfo:
@@ -109,7 +116,8 @@ def delete(path: str) -> None:
     """Delete a file; one that is already gone is no error."""
     if is_remote(path):
         if exists(path):
-            _beam().delete([path])
+            with _store_errors(path):
+                _beam().delete([path])
     else:
         Path(path).unlink(missing_ok=True)
 
@@ -217,7 +225,10 @@ def atomic(path: str) -> Iterator[HashingWriter]:
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
             yield HashingWriter(spool)
             spool.seek(0)
-            with _beam().create(path, compression_type=_uncompressed()) as target:
+            with (
+                _store_errors(path),
+                _beam().create(path, compression_type=_uncompressed()) as target,
+            ):
                 shutil.copyfileobj(spool, target, 4 * 1024 * 1024)
         return
     place = Path(path)
@@ -249,6 +260,22 @@ def write_json(path: str, value: Any) -> dict[str, int | str]:
     """Write JSON as people like to read it: indented, in UTF-8, keys in their given order."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     return write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+@contextlib.contextmanager
+def _store_errors(path: str) -> Iterator[None]:
+    """Turn what the clients of stores raise into OSError."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if not is_remote(path):
+            raise
+        if getattr(error, "code", None) == HTTPStatus.NOT_FOUND:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+        reason = " ".join(str(error).split())[:_SHOWN_OF_ERROR]
+        raise OSError(errno.EIO, f"the store answers: {reason}", path) from error
 
 
 def _beam() -> Any:
