@@ -59,12 +59,13 @@ def build_parser() -> Parser:
         "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
     )
     search = parser.add_argument_group("search")
-    search.add_argument("--beam_width", type=positive, default=3, help="hypotheses kept")
+    search.add_argument(
+        "--beam_width", type=positive, help="hypotheses kept; default: the captioner's"
+    )
     search.add_argument(
         "--length_penalty",
         type=float,
-        default=1.0,
-        help="power of the length that log-probabilities are divided by",
+        help="power of the length that log-probabilities are divided by; default: the captioner's",
     )
     table = parser.add_argument_group("table")
     table.add_argument(
@@ -107,7 +108,10 @@ def resolve(options: argparse.Namespace) -> Settings:
     for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
-    captioner.read_manifest(options.captioner)
+    trained = captioner.read_manifest(options.captioner)["configuration"]
+    for name in ("beam_width", "length_penalty"):
+        if getattr(options, name) is None:
+            setattr(options, name, trained[name])
     for spec in options.images:
         sources.check(spec, "--images")
     return Settings(
