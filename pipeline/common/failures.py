@@ -9,7 +9,8 @@ from transforms.errors import JobError, UsageError
 _USAGE = re.compile(r"transforms\.errors\.UsageError: (.*?)(?: \[while running|\n|$)", re.DOTALL)
 _JOB = re.compile(r"transforms\.errors\.JobError: (.*?)(?: \[while running|\n|$)", re.DOTALL)
 _SYSTEM = re.compile(
-    r"((?:OSError|FileNotFoundError|PermissionError|BeamIOError)[^\n]*?)(?: \[while|\n|$)"
+    r"((?:\w*Error: \[Errno |OSError|FileNotFoundError|PermissionError|BeamIOError)[^\n]*?)"
+    r"(?: \[while|\n|$)"
 )
 _EXPECTED = (UsageError, JobError, OSError)
 
