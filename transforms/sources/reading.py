@@ -4,7 +4,7 @@ import contextlib
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from transforms.rejects import RejectCode
@@ -108,7 +108,7 @@ class _Open(threading.local):
     """The archives that a thread has open, the least recently used first."""
 
     def __init__(self) -> None:
-        self.archives: OrderedDict[Hashable, io.RawIOBase | _Cells] = OrderedDict()
+        self.archives: OrderedDict[tuple[object, ...], io.RawIOBase | _Cells] = OrderedDict()
 
 
 _OPEN = _Open()
@@ -126,9 +126,7 @@ def _kept(
         is_fit: whether one that is open can still reach the image.
     """
     assert ref.place is not None
-    kind, codec = type(ref.place), getattr(ref.place, "codec", "")
-    group = getattr(ref.place, "group", 0)
-    name = (kind, codec, ref.place.archive, group, ref.modified)
+    name = (ref.stream, type(ref.place), ref.place.archive, ref.modified)
     # While it is lent, nobody else finds it; after an error it is not kept.
     archive = _OPEN.archives.pop(name, None)
     with parsing():
@@ -141,6 +139,10 @@ def _kept(
         except BaseException:
             lent.close()
             raise
+    if ref.stream is not None:
+        # What is read from its start holds what it has read ahead; one is enough.
+        for other in [other for other in _OPEN.archives if other[0] is not None]:
+            _OPEN.archives.pop(other).close()
     _OPEN.archives[name] = lent
     while len(_OPEN.archives) > OPEN_ARCHIVES:
         _OPEN.archives.popitem(last=False)[1].close()
