@@ -28,10 +28,14 @@ REQUIRES = [
     "tfx-bsl",
 ]
 DEV = [
+    "duckdb",
     "hypothesis",
     "mypy",
+    "pandas",
+    "prometheus-client",
     "pytest",
     "pytest-timeout",
+    "pyyaml",
     "ruff",
 ]
 
