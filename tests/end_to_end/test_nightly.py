@@ -1,0 +1,339 @@
+"""pipeline.caption run again and again on one table, as a schedule does."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipeline import caption
+from pipeline.common import locks
+from tests import captioners
+from tests.faults.jobs import tree
+from transforms import captions_table
+from transforms.commandline import Exit
+from transforms.errors import JobError, UsageError
+
+COUNT = 6
+Run = Callable[..., Exit]
+
+
+@pytest.fixture(scope="module")
+def jpegs() -> list[bytes]:
+    """Pictures of different colours, more than a table begins with."""
+    return captioners.jpegs(COUNT + 3)
+
+
+@pytest.fixture
+def images(jpegs: list[bytes], tmp_path: Path) -> Path:
+    """A folder with six pictures, a copy and something broken."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, data in enumerate(jpegs[:COUNT]):
+        (folder / f"{number}.jpg").write_bytes(data)
+    (folder / "copy.jpg").write_bytes(jpegs[0])
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "captions"
+
+
+@pytest.fixture
+def run(images: Path, output: Path, captioner_folder: Path) -> Run:
+    """Run the job with further flags; returns its status."""
+    flags = [f"--images={images}", f"--captioner={captioner_folder}", f"--output={output}"]
+    flags += ["--unit_size=3", "--batch_size=4", "--page_images=0"]
+    return lambda *more: caption.main([*flags, *more])
+
+
+def manifest(output: Path) -> dict[str, Any]:
+    return json.loads((output / "captions.json").read_text())
+
+
+def books(output: Path) -> dict[str, int]:
+    """Return what the last run counted, whether or not it made a generation."""
+    counts = json.loads((output / "run.json").read_text())["books"]["images"]
+    assert counts["listed"] == sum(counts.values()) - counts["listed"]
+    return {name: counts[name] for name in ("done", "rejected", "committed")}
+
+
+def rows(output: Path, generation: int | None = None) -> dict[str, dict[str, Any]]:
+    """Return the table by key; a key must have one row."""
+    found = list(captions_table.rows(str(output), generation))
+    assert len({row["key"] for row in found}) == len(found)
+    return {row["key"]: row for row in found}
+
+
+def codes(output: Path) -> dict[str, str]:
+    table = pq.read_table(output / "rejects.parquet").to_pylist()
+    return {row["key"]: row["code"] for row in table}
+
+
+def test_a_run_captions_what_is_new_or_changed_and_nothing_else(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    assert run() is Exit.DONE
+    assert books(output) == {"done": 7, "rejected": 1, "committed": 0}
+    before = rows(output)
+    (images / "new.jpg").write_bytes(jpegs[COUNT])
+    (images / "1.jpg").write_bytes(jpegs[COUNT + 1])
+    os.utime(images / "2.jpg", (1, 1))
+    (images / "3.jpg").unlink()
+    assert run() is Exit.DONE
+    assert books(output) == {"done": 2, "rejected": 1, "committed": 5}
+    after = rows(output)
+    assert set(after) == {*before, "new.jpg"}
+    assert after["1.jpg"]["sha256"] != before["1.jpg"]["sha256"]
+    # What has vanished keeps its row, and so does what was only touched.
+    assert {key: after[key] for key in before if key != "1.jpg"} == {
+        key: before[key] for key in before if key != "1.jpg"
+    }
+    assert codes(output) == {"broken.jpg": "image_not_an_image"}
+    assert manifest(output)["generation"] == 2
+    assert manifest(output)["rows"] == len(after)
+
+
+def test_an_image_that_the_listing_shows_unchanged_is_not_read(
+    run: Run, images: Path, output: Path
+) -> None:
+    run()
+    before = tree(output)
+    for name in ("1.jpg", "broken.jpg"):
+        path = images / name
+        status, size = path.stat(), path.stat().st_size
+        path.write_bytes(b"\0" * size)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run() is Exit.DONE
+    assert tree(output) == before
+
+
+def test_what_may_succeed_later_is_tried_again_and_keeps_the_row_that_it_had(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    (images / "late.jpg").symlink_to(images.parent / "elsewhere.jpg")
+    run()
+    assert codes(output)["late.jpg"] == "image_missing"
+    before = rows(output)["4.jpg"]
+    (images.parent / "elsewhere.jpg").write_bytes(jpegs[COUNT])
+    (images / "4.jpg").unlink()
+    (images / "4.jpg").symlink_to(images.parent / "gone.jpg")
+    run()
+    assert codes(output) == {"broken.jpg": "image_not_an_image", "4.jpg": "image_missing"}
+    assert rows(output)["4.jpg"] == before
+    assert "late.jpg" in rows(output)
+    (images.parent / "gone.jpg").write_bytes(jpegs[COUNT + 1])
+    run()
+    assert books(output) == {"done": 1, "rejected": 1, "committed": 7}
+    assert rows(output)["4.jpg"]["sha256"] != before["sha256"]
+
+
+def test_an_image_that_becomes_broken_loses_its_row_and_one_mended_gets_it(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    run()
+    (images / "1.jpg").write_bytes(b"broken now")
+    (images / "broken.jpg").write_bytes(jpegs[COUNT])
+    run()
+    assert codes(output) == {"1.jpg": "image_not_an_image"}
+    assert "1.jpg" not in rows(output)
+    assert "broken.jpg" in rows(output)
+
+
+def test_a_reject_is_reconsidered_where_what_is_accepted_has_changed(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    (images / "short.jpg").write_bytes(jpegs[COUNT][:-40])
+    run()
+    assert codes(output)["short.jpg"] == "image_truncated"
+    run("--truncated=accept")
+    assert books(output) == {"done": 1, "rejected": 1, "committed": 7}
+    assert "short.jpg" in rows(output)
+
+
+def test_another_search_is_a_new_generation_unless_told_otherwise(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    run("--beam_width=3")
+    (images / "new.jpg").write_bytes(jpegs[COUNT])
+    run("--beam_width=2", "--recaption=never")
+    assert books(output) == {"done": 1, "rejected": 1, "committed": 7}
+    widths = {key: 1 + len(row["alternatives"]) for key, row in rows(output).items()}
+    assert widths == {key: 2 if key == "new.jpg" else 3 for key in widths}
+    run("--beam_width=2")
+    assert books(output) == {"done": 7, "rejected": 1, "committed": 1}
+    assert {1 + len(row["alternatives"]) for row in rows(output).values()} == {2}
+    run("--beam_width=2", "--recaption=all")
+    assert books(output) == {"done": 8, "rejected": 1, "committed": 0}
+    assert manifest(output)["generation"] == 4
+    assert {part["generation"] for part in manifest(output)["parts"].values()} == {4}
+
+
+def test_older_generations_stay_readable_until_they_are_swept(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    run()
+    opened = [output / name for name in manifest(output)["data"]]
+    first = rows(output)
+    for number in (1, 2):
+        (images / f"{number}.jpg").write_bytes(jpegs[COUNT + number])
+        run("--retain=1")
+        # Who has opened a manifest reads that generation to its end, whatever runs.
+        if number == 1:
+            assert rows(output, 1) == first
+            assert sum(pq.read_table(path).num_rows for path in opened) == len(first)
+    with pytest.raises(UsageError, match=r"no generations/1\.json"):
+        rows(output, 1)
+    assert len(rows(output, 2)) == len(first)
+    kept = {name for n in (2, 3) for name in _generation(output, n)["files"]}
+    on_disk = {p.relative_to(output).as_posix() for p in output.glob("*/*") if p.is_file()}
+    assert on_disk == kept | {"generations/2.json", "generations/3.json"}
+    run("--retain=0", "--recaption=all")
+    assert [p.name for p in (output / "generations").iterdir()] == ["4.json"]
+
+
+def _generation(output: Path, number: int) -> dict[str, Any]:
+    return json.loads((output / "generations" / f"{number}.json").read_text())
+
+
+def test_a_lost_data_file_is_made_again(run: Run, output: Path) -> None:
+    run()
+    before = rows(output)
+    (output / manifest(output)["data"][0]).unlink()
+    assert run() is Exit.DONE
+    assert rows(output) == before
+
+
+def test_overwriting_begins_a_table_anew(run: Run, images: Path, output: Path) -> None:
+    run()
+    (images / "3.jpg").unlink()
+    run("--overwrite")
+    assert books(output) == {"done": 6, "rejected": 1, "committed": 0}
+    assert "3.jpg" not in rows(output)
+
+
+def test_every_bundle_executed_twice_makes_the_same_generations(
+    run: Run, images: Path, output: Path, jpegs: list[bytes], tmp_path: Path
+) -> None:
+    twice = ("--direct_runner_bundle_repeat=2", "--retain=0", "--export=jsonl")
+    run("--retain=0", "--export=jsonl")
+    shutil.copytree(output, tmp_path / "copy")
+    (images / "1.jpg").write_bytes(jpegs[COUNT])
+    run("--retain=0", "--export=jsonl")
+    expected = tree(output)
+    shutil.rmtree(output)
+    shutil.move(tmp_path / "copy", output)
+    run(*twice)
+    assert tree(output) == expected
+    assert manifest(output)["generation"] == 2
+
+
+def test_exports_follow_the_table(run: Run, images: Path, output: Path) -> None:
+    run("--export=jsonl")
+    lines = (output / "captions.jsonl").read_text().splitlines()
+    assert {json.loads(line)["key"]: json.loads(line) for line in lines} == rows(output)
+    # One that is asked for later is made though nothing is new; one that nobody renews goes.
+    run("--export=coco")
+    assert not (output / "captions.jsonl").exists()
+    assert len(json.loads((output / "captions.coco.json").read_text())) == len(rows(output))
+
+
+def test_too_many_rejects_have_a_status_of_their_own(run: Run, output: Path) -> None:
+    assert run("--max_reject_fraction=0.1") is Exit.TOO_MANY_REJECTS
+    assert run("--max_reject_fraction=0.2") is Exit.DONE
+
+
+def test_a_folder_of_something_else_is_refused(run: Run, output: Path) -> None:
+    output.mkdir()
+    (output / "thesis.txt").write_text("x")
+    with pytest.raises(UsageError, match="files that are not of this job"):
+        run()
+    assert [path.name for path in output.iterdir()] == ["thesis.txt"]
+    (output / "thesis.txt").unlink()
+    (output / "configuration.json").write_text('{"job": "pipeline.preprocess"}')
+    with pytest.raises(UsageError, match=r"holds the output of pipeline\.preprocess"):
+        run("--overwrite")
+
+
+def test_a_run_with_nothing_new_says_so_and_loads_no_model(
+    run: Run, images: Path, output: Path, captioner_folder: Path
+) -> None:
+    run()
+    before = tree(output)
+    script = """
+        import sys
+        from pipeline import caption
+        status = caption.main(sys.argv[1:])
+        assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+        sys.exit(status)
+    """
+    flags = [f"--images={images}", f"--captioner={captioner_folder}", f"--output={output}"]
+    flags += ["--unit_size=3", "--batch_size=4", "--page_images=0"]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *flags],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"nothing new: {output}/captions.json stays as it is" in done.stderr
+    assert "0 images done, 7 already there, 1 rejected" in done.stderr
+    assert tree(output) == before
+
+
+def test_a_second_run_leaves_and_touches_nothing(run: Run, output: Path) -> None:
+    run()
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    with locks.held(str(output)):
+        with pytest.raises(JobError, match=f"{output}: another run is at work on it"):
+            run("--recaption=all")
+        now = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+        del now[output / locks.NAME]
+    assert now == before
+
+
+def test_the_metrics_of_a_run_are_prometheus_s(run: Run, output: Path, tmp_path: Path) -> None:
+    place = tmp_path / "textfile" / "beamcap.prom"
+    run("--max_reject_fraction=0.1", f"--metrics_file={place}")
+    families = text_string_to_metric_families(place.read_text())
+    values = {
+        (sample.name, sample.labels.get("outcome", "")): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    assert values["beamcap_exit_status", ""] == 3
+    assert values["beamcap_images", "done"] == values["beamcap_table_rows", ""] == 7
+    assert values["beamcap_rejects", ""] == 1
+
+
+def _documented(language: str) -> str:
+    """Return the first block of a language below "Opening the table"."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    section = text.split("### Opening the table")[1]
+    return section.split(f"```{language}\n")[1].split("```")[0]
+
+
+def test_the_documented_lines_open_the_table(run: Run, images: Path, output: Path) -> None:
+    run()
+    # Files of two generations lie together; the lines read one.
+    run("--recaption=all")
+    expected = {key: row["caption"] for key, row in rows(output).items()}
+    names: dict[str, Any] = {}
+    exec(_documented("python").replace("/srv/captions", str(output)), names)
+    assert dict(zip(names["table"]["key"], names["table"]["caption"], strict=True)) == expected
+    connection = duckdb.connect()
+    for statement in _documented("sql").replace("/srv/captions", str(output)).splitlines():
+        found = connection.execute(statement)
+    assert dict(found.fetchall()) == expected

@@ -1,0 +1,150 @@
+"""Locks: one run at a time on one output, and no output locked for ever."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline.common import locks
+from transforms.errors import JobError
+
+
+def write(folder: Path, **changes: object) -> None:
+    """Leave the lock of another run: of this process, as it would write it, but for changes."""
+    with locks.held(str(folder)):
+        owner = json.loads((folder / locks.NAME).read_text())
+    (folder / locks.NAME).write_text(json.dumps({**owner, "token": "another", **changes}))
+
+
+def held(folder: Path) -> bool:
+    return (folder / locks.NAME).exists()
+
+
+def test_a_lock_lasts_as_long_as_its_run(tmp_path: Path) -> None:
+    output = tmp_path / "a" / "b"
+    with locks.held(str(output)):
+        assert held(output)
+        with pytest.raises(JobError, match="another run is at work on it") as caught:
+            locks.held(str(output)).__enter__()
+        assert f"process {os.getpid()} on" in str(caught.value)
+        assert "--wait_for_lock" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert list(output.iterdir()) == []
+    with pytest.raises(ZeroDivisionError), locks.held(str(output)):
+        _ = 1 / 0
+    assert list(output.iterdir()) == []
+
+
+def test_who_waits_gets_the_lock_when_it_is_free(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    free = threading.Event()
+
+    def other() -> None:
+        with locks.held(output):
+            free.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(other)
+        while not held(tmp_path):
+            time.sleep(0.01)
+        threading.Timer(0.2, free.set).start()
+        with locks.held(output, wait_seconds=30):
+            assert free.is_set()
+
+
+def test_a_lock_of_a_process_that_is_gone_is_taken_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    write(tmp_path, pid=int(done.stdout), beat=time.time())
+    with locks.held(str(tmp_path)):
+        assert "took over from a dead run (process" in capsys.readouterr().err
+    assert not held(tmp_path)
+
+
+def test_a_process_number_that_is_used_again_is_another_process(tmp_path: Path) -> None:
+    write(tmp_path, born="1")
+    with locks.held(str(tmp_path)):
+        pass
+
+
+@pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"space": "another container"}])
+def test_a_lock_of_another_machine_is_dead_when_it_is_not_renewed(
+    tmp_path: Path, elsewhere: dict[str, str]
+) -> None:
+    write(tmp_path, **elsewhere, pid=1, beat=time.time() - locks.DEAD_SECONDS + 30)
+    with pytest.raises(JobError), locks.held(str(tmp_path)):
+        pass
+    write_again = json.loads((tmp_path / locks.NAME).read_text())
+    write_again["beat"] -= 60
+    (tmp_path / locks.NAME).write_text(json.dumps(write_again))
+    with locks.held(str(tmp_path)):
+        pass
+
+
+def test_a_torn_lock_is_dead_when_it_is_old(tmp_path: Path) -> None:
+    path = tmp_path / locks.NAME
+    path.write_text('{"token": ')
+    with pytest.raises(JobError, match="an unknown machine"), locks.held(str(tmp_path)):
+        pass
+    old = time.time() - locks.DEAD_SECONDS - 1
+    os.utime(path, (old, old))
+    with locks.held(str(tmp_path)):
+        pass
+
+
+def test_of_many_that_find_a_dead_lock_one_takes_it(tmp_path: Path) -> None:
+    write(tmp_path, born="1")
+    inside, most = 0, 0
+    count = threading.Lock()
+
+    def run(_: int) -> None:
+        nonlocal inside, most
+        with locks.held(str(tmp_path), wait_seconds=60):
+            with count:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(0.02)
+            with count:
+                inside -= 1
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(run, range(6)))
+    assert most == 1
+    assert not held(tmp_path)
+
+
+def test_a_living_run_renews_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    with locks.held(str(tmp_path)):
+        first = json.loads((tmp_path / locks.NAME).read_text())
+        deadline = time.monotonic() + 20
+        while (now := json.loads((tmp_path / locks.NAME).read_text()))["beat"] == first["beat"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert {**now, "beat": 0} == {**first, "beat": 0}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_lock_was_taken_over_says_so_and_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    with pytest.raises(JobError, match="took the output over"), locks.held(str(tmp_path)):
+        owner = locks.Owner(**json.loads((tmp_path / locks.NAME).read_text()))
+        other = dataclasses.asdict(dataclasses.replace(owner, token="another"))
+        temporary = tmp_path / "new"
+        for _ in range(50):
+            # The beat may be about to write over it.
+            temporary.write_text(json.dumps(other))
+            temporary.replace(tmp_path / locks.NAME)
+            time.sleep(0.02)
+    assert json.loads((tmp_path / locks.NAME).read_text())["token"] == "another"

@@ -1,0 +1,73 @@
+"""What a run tells those who watch it."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipeline.common import run_report
+from pipeline.common.books import Books
+from transforms.commandline import Exit
+from transforms.rejects import Reject, RejectCode
+
+BOOKS = Books({"listed": 5, "done": 2, "rejected": 2, "duplicates": 0, "committed": 1}, {})
+REJECTS = [Reject(k, k, "decode", RejectCode.IMAGE_EMPTY, "no bytes") for k in ("a", "b")]
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Parse metrics strictly: each family once, typed, with a help line."""
+    families = list(text_string_to_metric_families(text))
+    assert len({family.name for family in families}) == len(families)
+    assert all(family.type == "gauge" and family.documentation for family in families)
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_a_finished_run_tells_counts_times_and_status(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    run_report.record(output, BOOKS, REJECTS, changed=True, generation=3, rows=9)
+    run_report.close(output, "caption", Exit.TOO_MANY_REJECTS, started=time.time() - 4)
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert (report["exit_status"], report["rejects"]) == (3, {"image_empty": 2})
+    assert math.isclose(report["images_per_second"], 0.5, rel_tol=0.1)
+    found = samples((tmp_path / "metrics.prom").read_text())
+    labels = {("command", "caption"), ("output", output)}
+    assert found["beamcap_exit_status", frozenset(labels)] == 3
+    assert found["beamcap_success", frozenset(labels)] == 0
+    assert found["beamcap_table_rows", frozenset(labels)] == 9
+    assert found["beamcap_images", frozenset({*labels, ("outcome", "committed")})] == 1
+    assert found["beamcap_rejects", frozenset({*labels, ("code", "image_empty")})] == 2
+
+
+def test_a_failed_run_tells_that_and_no_counts(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    run_report.record(output, BOOKS, REJECTS)
+    run_report.forget(output)
+    place = tmp_path / "textfile" / "beamcap.prom"
+    run_report.close(output, "caption", Exit.FAILED, time.time(), "the disk is full", str(place))
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert (report["exit_status"], report["message"]) == (1, "the disk is full")
+    names = {name for name, _ in samples(place.read_text())}
+    assert "beamcap_exit_status" in names
+    assert "beamcap_images" not in names
+    assert not (tmp_path / "metrics.prom").exists()
+
+
+@given(st.text(st.sampled_from("ab \\\"\n{},='#é猫"), min_size=1))
+def test_any_name_of_an_output_comes_back_as_it_was(name: str) -> None:
+    report = {
+        "job": "caption",
+        "exit_status": 0,
+        "seconds": 1.0,
+        "images_per_second": 1.0,
+        "software": {"beamcap": "1"},
+    }
+    found = samples(run_report.prometheus(report, name, 0.0))
+    assert {dict(labels)["output"] for _, labels in found} == {name}
