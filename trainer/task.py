@@ -41,6 +41,10 @@ def parser() -> commandline.Parser:
     result.add_argument(
         "--max_minutes", type=_minutes, help="train no epoch that would end after these minutes"
     )
+    result.add_argument("--license", default="", help="licence of the captioner, for its card")
+    result.add_argument(
+        "--data_note", default="", help="Markdown about the data and its terms, for the card"
+    )
     configuration.add_flags(result)
     return result
 
@@ -54,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     explicit = vars(commandline.parse_strictly(parser(), argv))
     source, output = explicit.pop("dataset"), explicit.pop("output").rstrip("/")
     preset, max_minutes = explicit.pop("preset"), explicit.pop("max_minutes")
+    licence, data_note = explicit.pop("license"), explicit.pop("data_note")
     resolved = presets.resolve(preset, explicit)
     dataset = open_dataset(source)
     resolved.check(dataset.feature_shape)
@@ -76,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         history=fitted.state.history,
         seconds=fitted.state.seconds,
         flags={"preset": preset, "max_minutes": max_minutes},
+        license=licence,
+        data_note=data_note,
     )
     files.delete(files.join(working, CHECKPOINT))
     print(f"{output}: dev CIDEr {fitted.metrics['scores']['CIDEr']:.4f}", file=sys.stderr)
