@@ -28,7 +28,9 @@ REQUIRES = [
     "tfx-bsl",
 ]
 DEV = [
+    "cryptography",
     "duckdb",
+    "gcp-storage-emulator",
     "hypothesis",
     "mypy",
     "pandas",
