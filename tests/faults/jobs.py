@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.warm import Job, WarmPython
+
 POLL_SECONDS = 0.02
 GRACE_SECONDS = 15.0
 LOG_CHARACTERS = 6000
@@ -46,6 +48,7 @@ def run_job(
     kill_when: Callable[[], bool] | None = None,
     environment: Mapping[str, str] | None = None,
     timeout: float = 300,
+    warm: WarmPython | None = None,
 ) -> Run:
     """Run `python -m <arguments>` and whatever it starts, in a session of their own.
 
@@ -56,38 +59,33 @@ def run_job(
             are killed with SIGKILL.
         environment: environment variables to add.
         timeout: seconds after which the job is killed and the test fails.
+        warm: what forks the job, with all imported, in place of a Python that starts anew.
     """
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     began = time.monotonic()
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            cwd=folder,
-            env={**os.environ, "TMPDIR": str(temporary), **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            late = _watch(process, kill_when, began + timeout)
-        finally:
-            # A job that was killed leaves its workers, as after a power cut; one that ended has
-            # a little time to take them along.
-            killed = process.poll() is None
-            left = {} if killed else _outlived(process.pid)
-            while members := _members(process.pid):
-                for member in members:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(member, signal.SIGKILL)
-                process.poll()
-                time.sleep(POLL_SECONDS)
-            process.wait()
+    added = {"TMPDIR": str(temporary), **(environment or {})}
+    process = (
+        warm.start(arguments, folder, log, added) if warm else _start(arguments, folder, log, added)
+    )
+    try:
+        late = _watch(process, kill_when, began + timeout)
+    finally:
+        # A job that was killed leaves its workers, as after a power cut; one that ended has
+        # a little time to take them along.
+        killed = process.poll() is None
+        left = {} if killed else _outlived(process.pid)
+        while members := _members(process.pid):
+            for member in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGKILL)
+            process.poll()
+            time.sleep(POLL_SECONDS)
+        status = process.wait()
     text = log.read_text(errors="replace")
     assert not late, f"{arguments[0]} took over {timeout} seconds\n{text[-LOG_CHARACTERS:]}"
-    return Run(process.returncode, text, time.monotonic() - began, tuple(left.values()))
+    return Run(status, text, time.monotonic() - began, tuple(left.values()))
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -102,8 +100,25 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
+def _start(
+    arguments: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 def _watch(
-    process: subprocess.Popen[bytes], kill_when: Callable[[], bool] | None, deadline: float
+    process: subprocess.Popen[bytes] | Job,
+    kill_when: Callable[[], bool] | None,
+    deadline: float,
 ) -> bool:
     """Wait until the job ends or is to be killed; returns whether it ran out of time."""
     while process.poll() is None:
