@@ -31,13 +31,6 @@ def _share(text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return value
-
-
 @dataclasses.dataclass(frozen=True)
 class Configuration:
     """A training run. Each field is a flag; docs of the fields are the flags' help.
@@ -50,7 +43,7 @@ class Configuration:
     units: int = _option(512, "units of each recurrent layer", parse=commandline.positive)
     embedding: int = _option(256, "numbers per word", parse=commandline.positive)
     hidden: int = _option(
-        512, "units between the recurrent layers and the words; 0 for none", parse=_count
+        512, "units between the recurrent layers and the words; 0 for none", parse=commandline.count
     )
     attention: str = _option("soft", "attention over the feature grid", choices=("none", "soft"))
     attention_units: int = _option(128, "units of the attention", parse=commandline.positive)
@@ -82,7 +75,9 @@ class Configuration:
         "how the learning rate falls: with a cosine to 0, by 0.8 an epoch, or not",
         choices=("cosine", "decay", "constant"),
     )
-    warmup_steps: int = _option(100, "steps in which the learning rate rises", parse=_count)
+    warmup_steps: int = _option(
+        100, "steps in which the learning rate rises", parse=commandline.count
+    )
     weight_decay: float = _option(0.0, "decay of the weights (AdamW)", parse=_amount)
     clip_norm: float = _option(1.0, "largest norm of a gradient; 0 for any", parse=_amount)
     averaging: float = _option(
@@ -95,7 +90,7 @@ class Configuration:
     length_penalty: float = _option(
         0.7, "scores are log-probabilities / length to this power", parse=_amount
     )
-    seed: int = _option(0, "what decides everything random", parse=_count)
+    seed: int = _option(0, "what decides everything random", parse=commandline.count)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""
