@@ -101,12 +101,13 @@ def stat(path: str) -> FileInfo:
         OSError: there is no such file, or it cannot be asked for.
     """
     if not is_remote(path):
-        status = Path(path).stat()
+        try:
+            status = Path(path).stat()
+        except ValueError as error:  # A name that no file can have.
+            raise OSError(errno.EINVAL, str(error), path) from error
         return FileInfo(path, status.st_size, status.st_mtime)
-    try:
+    with _store_errors(path):
         found = _beam().match([path])[0].metadata_list
-    except ValueError as error:  # No store of that kind.
-        raise OSError(str(error)) from error
     if not found:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     return FileInfo(path, found[0].size_in_bytes, found[0].last_updated_in_seconds or 0)

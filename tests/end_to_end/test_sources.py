@@ -137,6 +137,75 @@ def test_sources_add_up_and_a_file_named_twice_counts_once(
     assert books == {"listed": COUNT, "done": COUNT, "rejected": 0, "duplicates": 0}
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_hostile_archives_end_in_their_codes(scenes: Path, tmp_path: Path) -> None:
+    pictures = pictures_of(scenes)
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    data = pictures[0][1]
+
+    def packed(write: Callable[..., Path], files: Pictures) -> bytearray:
+        return bytearray(write(tmp_path / "one", files).read_bytes())
+
+    encrypted = packed(write_zip, [("encrypted.jpg", data)])
+    encrypted[encrypted.index(b"PK\1\2") + 8] |= 1
+    lying = packed(write_zip, [("lying.jpg", bytes(10**6))])
+    directory = lying.index(b"PK\1\2")
+    lying[directory + 24 : directory + 28] = (1000).to_bytes(4, "little")
+    huge = packed(write_zip, [("huge.jpg", b"")])
+    directory = huge.index(b"PK\1\2")
+    huge[directory + 24 : directory + 28] = (2**32 - 2).to_bytes(4, "little")
+    header = packed(write_tar, pictures[:2])
+    header[512 + (len(data) + 511) // 512 * 512 + 10] ^= 0xFF
+    table = tmp_path / "table"
+    hugging_face(table, [("none.jpg", b"")])
+    hostile = {
+        "encrypted.zip": encrypted,
+        "lying.zip": lying,
+        "huge.zip": huge,
+        "header.tar": header,
+        "cut.tar.gz": gzip.compress(packed(write_tar, pictures))[:-100],
+        "twice.zip": packed(write_zip, [("twice.jpg", data), ("twice.jpg", data)]),
+        "up.zip": packed(write_zip, [("../up.jpg", data)]),
+        "lzma.zip": packed(lambda path, files: write_zip(path, files, 14), [("lzma.jpg", data)]),
+        "garbage.zip": b"PK garbage",
+        "garbage.tgz": b"garbage",
+        "garbage.parquet": b"PAR1garbagePAR1",
+        "garbage.tfrecord": b"garbage",
+        "none.parquet": table.read_bytes(),
+        "empty.tar": b"",
+    }
+    for file, content in hostile.items():
+        (folder / file).write_bytes(content)
+    (folder / "good.jpg").write_bytes(data)
+    names = ("good", "lying")
+    (tmp_path / "captions.token.txt").write_text("".join(f"{n}.jpg#0\ta scene\n" for n in names))
+    assert len(run(scenes, tmp_path / "out", folder)) == 1
+    found = {
+        (row["key"], row["code"])
+        for row in pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
+        if row["code"] != "caption_missing"
+    }
+    assert found == {
+        ("lying.zip/lying.jpg", "member_corrupt"),
+        ("encrypted.zip/encrypted.jpg", "member_encrypted"),
+        ("huge.zip/huge.jpg", "image_too_many_bytes"),
+        ("header.tar", "archive_corrupt"),
+        ("cut.tar.gz", "archive_corrupt"),
+        ("twice.zip/twice.jpg", "member_duplicate"),
+        ("up.zip/../up.jpg", "member_unsafe"),
+        ("lzma.zip/lzma.jpg", "member_unsupported"),
+        ("garbage.zip", "archive_corrupt"),
+        ("garbage.tgz", "archive_corrupt"),
+        ("garbage.parquet", "archive_corrupt"),
+        ("garbage.tfrecord", "archive_corrupt"),
+        ("none.parquet/none.jpg", "image_empty"),
+        ("empty.tar", "archive_corrupt"),
+    }
+    books = open_dataset(tmp_path / "out").manifest["books"]["images"]
+    assert books["listed"] == books["done"] + books["rejected"] + books["duplicates"]
+
+
 def test_what_an_archive_refuses_is_in_the_books(scenes: Path, tmp_path: Path) -> None:
     pictures = pictures_of(scenes)
     hostile = [("../" + pictures[0][0], b"x"), ("/etc/x.jpg", b"x"), ("\udce9.jpg", b"x")]

@@ -113,7 +113,8 @@ def check(spec: str, flag: str) -> None:
     """
     root, _ = _split(spec)
     if not files.is_remote(root) and not files.exists(root):
-        raise UsageError(f"{flag}={spec}: there is no folder {root}; check the path")
+        what = "folder" if names.kind_of(root) is None else "file"
+        raise UsageError(f"{flag}={spec}: there is no {what} {root}; check the path")
     reason = ""
     try:
         for file in find(spec):

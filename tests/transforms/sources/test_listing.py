@@ -57,6 +57,8 @@ def test_a_folder_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
 def test_what_is_missing_or_empty_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"--images=.*nowhere: there is no folder"):
         sources.check(str(folder / "nowhere"), "--images")
+    with pytest.raises(UsageError, match=r"--images=.*gone\.tar: there is no file"):
+        sources.check(str(folder / "gone.tar"), "--images")
     (folder / "empty").mkdir()
     with pytest.raises(UsageError, match=r"--images=.*empty: there is no image in it"):
         sources.check(str(folder / "empty"), "--images")

@@ -1,12 +1,14 @@
 """Images in Parquet and TFRecord files, and lists of URIs."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.sources.archives import example, frame, write_tfrecords
@@ -204,6 +206,19 @@ def test_a_table_without_uris_is_named(tmp_path: Path) -> None:
         sources.check(str(tmp_path / "b.txt"), "--images")
     (tmp_path / "c.txt").write_text("nostore://bucket/a.jpg\n")
     assert codes(tmp_path / "c.txt") == [("bucket/a.jpg", RejectCode.IMAGE_UNREADABLE)]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)), st.data())
+def test_arbitrary_lists_are_refused_or_followed(data: bytes, draw: st.DataObject) -> None:
+    assume(b"://" not in data)
+    name = draw.draw(st.sampled_from(["a.txt", "a.csv", "a.tsv", "a.parquet"]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "list", name)
+        path.parent.mkdir()
+        path.write_bytes(b"uri\n" + data if name.endswith("sv") else data)
+        with contextlib.suppress(UsageError):
+            listed(path)
 
 
 def test_keys_of_several_sources_differ(tmp_path: Path) -> None:
