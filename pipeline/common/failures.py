@@ -12,6 +12,8 @@ _SYSTEM = re.compile(
     r"((?:\w*Error: \[Errno |OSError|FileNotFoundError|PermissionError|BeamIOError)[^\n]*?)"
     r"(?: \[while|\n|$)"
 )
+# What Beam's local engine says when one of its worker processes is gone.
+_DEATH = "Channel closed prematurely"
 _EXPECTED = (UsageError, JobError, OSError)
 
 
@@ -24,6 +26,11 @@ def translate(error: Exception) -> Exception:
         return JobError(match[1])
     if match := _SYSTEM.search(text):
         return JobError(f"{match[1]}; what is done stays done: the same command continues")
+    if _DEATH in text:
+        return JobError(
+            "a worker process died, perhaps of an image; what is done stays done: the same command"
+            " continues, and gets past the image"
+        )
     return error
 
 
