@@ -233,11 +233,13 @@ class _Bucket:
             return None
         from google.api_core import exceptions
 
+        # Taken now: reading the content may forget it.
+        generation, written = blob.generation, blob.updated.timestamp()
         try:
-            content = blob.download_as_bytes(if_generation_match=blob.generation)
+            content = blob.download_as_bytes(if_generation_match=generation)
         except (exceptions.NotFound, exceptions.PreconditionFailed):
             return self.read()
-        return _parse(content, blob.updated.timestamp()), blob.generation
+        return _parse(content, written), generation
 
     def write(self, owner: Owner, version: int | None) -> bool:
         data = json.dumps(dataclasses.asdict(owner))

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pipeline.common import locks
+from tests.pipeline.common.conditional_bucket import ConditionalBucket
 from transforms.errors import JobError
 
 
@@ -148,3 +150,60 @@ def test_a_run_whose_lock_was_taken_over_says_so_and_leaves_it(
             temporary.replace(tmp_path / locks.NAME)
             time.sleep(0.02)
     assert json.loads((tmp_path / locks.NAME).read_text())["token"] == "another"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConditionalBucket]:
+    store = ConditionalBucket()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "test")
+    yield store
+    store.close()
+
+
+def test_a_lock_in_a_bucket_lasts_as_long_as_its_run(bucket: ConditionalBucket) -> None:
+    with locks.held("gs://bucket/out"):
+        assert list(bucket.objects) == ["out/.lock"]
+        with pytest.raises(JobError, match="another run is at work on it"):
+            locks.held("gs://bucket/out").__enter__()
+        with locks.held("gs://bucket/other"):
+            pass
+    assert bucket.objects == {}
+
+
+def test_of_many_that_find_a_dead_lock_in_a_bucket_one_takes_it(bucket: ConditionalBucket) -> None:
+    with locks.held("gs://bucket/out"):
+        owner = json.loads(bucket.objects["out/.lock"][1])
+    dead = {**owner, "host": "elsewhere", "beat": time.time() - locks.DEAD_SECONDS - 1}
+    bucket.objects["out/.lock"] = 7, json.dumps(dead).encode()
+    taken = []
+
+    def run(number: int) -> None:
+        with locks.held("gs://bucket/out", wait_seconds=60):
+            taken.append(number)
+            time.sleep(0.05)
+            assert taken[-1] == number
+            taken.append(-number)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(run, (1, 2, 3)))
+    assert [-number for number in taken[::2]] == taken[1::2]
+    assert bucket.objects == {}
+
+
+def test_a_living_run_renews_its_lock_in_a_bucket(
+    bucket: ConditionalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    with locks.held("gs://bucket/out"):
+        first = bucket.objects["out/.lock"][0]
+        deadline = time.monotonic() + 20
+        while bucket.objects["out/.lock"][0] == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert bucket.objects == {}
+
+
+def test_a_store_without_locks_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with locks.held("s3://bucket/out"):
+        assert "no lock is kept in this kind of store" in capsys.readouterr().err
