@@ -47,7 +47,7 @@ def dataset(
             "format": "beamcap.dataset",
             "version": 1,
             "configuration": {
-                "images": "/home/someone/private/my_photos",
+                "images": ["/home/someone/private/my_photos"],
                 "captions": ["/home/someone/private/captions.token.txt"],
                 "captions_format": "flickr",
                 "seed": 0,

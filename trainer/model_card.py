@@ -144,11 +144,9 @@ def _scores(metrics: Mapping[str, Any]) -> str:
 def _data(captioner: Mapping[str, Any], dataset: Mapping[str, Any], note: str) -> str:
     provenance, text = captioner["provenance"], captioner["text"]
     settings = dataset["configuration"]
-    captions = settings.get("captions") or ()
-    captions = [captions] if isinstance(captions, str) else captions
     sources = {
-        "Images from": base_name(settings["images"]) if settings.get("images") else "",
-        "Captions from": ", ".join(map(base_name, captions)),
+        "Images from": ", ".join(map(base_name, settings["images"])),
+        "Captions from": ", ".join(map(base_name, settings["captions"])),
         "Caption format": settings.get("captions_format", ""),
         "Data set": provenance["dataset"]["name"],
         "Digest": provenance["dataset"]["digest"],
