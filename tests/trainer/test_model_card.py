@@ -43,7 +43,7 @@ CAPTIONER: dict[str, Any] = {
 }
 DATASET: dict[str, Any] = {
     "configuration": {
-        "images": "/home/someone/photos/Images",
+        "images": ["/home/someone/photos/Images"],
         "captions": ["C:\\Users\\someone\\captions.txt"],
         "captions_format": "flickr",
     },
