@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -337,3 +338,24 @@ def test_the_documented_lines_open_the_table(run: Run, images: Path, output: Pat
     for statement in _documented("sql").replace("/srv/captions", str(output)).splitlines():
         found = connection.execute(statement)
     assert dict(found.fetchall()) == expected
+
+
+def test_a_run_that_is_told_to_end_gives_its_lock_back(
+    images: Path, output: Path, captioner_folder: Path
+) -> None:
+    flags = [f"--images={images}", f"--captioner={captioner_folder}", f"--output={output}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.caption", *flags],
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (output / "configuration.json").exists() and process.poll() is None:
+        time.sleep(0.05)
+    # As schedulers do.
+    process.terminate()
+    log = process.communicate(timeout=120)[1]
+    assert process.returncode == Exit.FAILED, log
+    assert "error: interrupted; the same command continues where it stopped" in log
+    assert not (output / locks.NAME).exists()
+    assert json.loads((output / "run.json").read_text())["exit_status"] == Exit.FAILED
