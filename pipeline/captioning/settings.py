@@ -16,7 +16,7 @@ class Settings:
         images: folders, globs, archives and lists.
         output: folder of the table.
         captioner: folder of the captioner.
-        captioner_digest: hexadecimal sha256 of its manifest.
+        captioner_digest: what `transforms.captioner.digest` returns for it.
         beam_width: hypotheses that the search keeps.
         length_penalty: power of the length that log-probabilities are divided by.
         exports: further formats to write: `jsonl`, `coco`.
