@@ -6,9 +6,10 @@ python -m pipeline.caption --images=photos --captioner=out/captioner --output=ou
 import argparse
 from collections.abc import Sequence
 
-from pipeline.captioning.settings import Performance, Settings
+from pipeline.captioning.settings import Settings
 from pipeline.common import options as flags
 from pipeline.common.paths import absolute
+from pipeline.common.performance import Performance
 from transforms.commandline import Exit, Parser, count, positive, run
 from transforms.errors import UsageError
 
@@ -53,11 +54,7 @@ def build_parser() -> Parser:
     """Return the parser of the command's own flags."""
     parser = flags.job_parser(PROG, "Caption the images of a folder or glob.")
     inputs = parser.add_argument_group("input")
-    inputs.add_argument("--images", action="append", help=flags.IMAGES_HELP)
     inputs.add_argument("--captioner", help="folder that trainer.task wrote")
-    inputs.add_argument(
-        "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
-    )
     search = parser.add_argument_group("search")
     search.add_argument(
         "--beam_width", type=positive, help="hypotheses kept; default: the captioner's"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipeline.common import options as flags
 from pipeline.common.paths import absolute
-from pipeline.preprocessing.settings import Performance, Settings
+from pipeline.common.performance import Performance
+from pipeline.preprocessing.settings import Settings
 from transforms import files
 from transforms.commandline import Exit, Parser, fraction, positive, run
 from transforms.errors import UsageError
@@ -59,23 +60,17 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 
 def build_parser() -> Parser:
     """Return the parser of the command's own flags."""
-    parser = flags.job_parser(PROG, "Turn images and captions into a data set for trainer.task.")
+    parser = flags.job_parser(
+        PROG, "Turn images and captions, or without --images the built-in sample, into a data set."
+    )
     parser.set_defaults(output=DEFAULT_OUTPUT)
     inputs = parser.add_argument_group("input")
-    inputs.add_argument(
-        "--images",
-        action="append",
-        help=f"{flags.IMAGES_HELP}; without it, the built-in sample",
-    )
     inputs.add_argument("--captions", action="append", help="caption file; may be repeated")
     inputs.add_argument(
         "--captions_format",
         default=AUTO,
         help="auto, flickr, coco, karpathy, csv, tsv, jsonl, parquet, hf, or folders"
         " (the folder's name is the caption)",
-    )
-    inputs.add_argument(
-        "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
     )
     split = parser.add_argument_group("splits")
     for name in ("train", "dev", "test"):

@@ -10,8 +10,9 @@ from apache_beam import pvalue
 
 from pipeline.captioning import compare, parts
 from pipeline.captioning.elements import Content, Unit
-from pipeline.captioning.settings import Performance, Settings
+from pipeline.captioning.settings import Settings
 from pipeline.common import models, progress, reading, units
+from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from transforms import captioner, images, isolation
 from transforms.captioner import Captioner, Hypothesis

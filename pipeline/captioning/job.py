@@ -10,7 +10,8 @@ from pipeline.captioning import commit, compare, parts
 from pipeline.captioning.caption_unit import CaptionUnit
 from pipeline.captioning.elements import Unit
 from pipeline.captioning.plan import plan
-from pipeline.captioning.settings import Performance, Settings
+from pipeline.captioning.settings import Settings
+from pipeline.common.performance import Performance
 from transforms import captions_table
 
 

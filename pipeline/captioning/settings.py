@@ -1,4 +1,4 @@
-"""What shapes a captions table, and what shapes only the speed of making it."""
+"""What shapes a captions table."""
 
 import dataclasses
 from typing import Any
@@ -67,16 +67,3 @@ class Settings:
         for name in ("output", "captioner", "exports", "page_images", "retain", "base"):
             del values[name]
         return values
-
-
-@dataclasses.dataclass(frozen=True)
-class Performance:
-    """What shapes the speed of a job and not its result.
-
-    Attributes:
-        readers: threads that read and decode.
-        image_seconds: time an image may take to be decoded, where it is watched.
-    """
-
-    readers: int
-    image_seconds: float

@@ -24,6 +24,10 @@ def job_parser(prog: str, description: str) -> Parser:
     """Return a parser with the flags that both Beam jobs have."""
     parser = Parser(prog, f"{description} {BEAM_HELP}")
     job = parser.add_argument_group("job")
+    job.add_argument("--images", action="append", help=IMAGES_HELP)
+    job.add_argument(
+        "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
+    )
     job.add_argument("--output", help="folder or bucket path to write")
     job.add_argument(
         "--overwrite", action="store_true", help="replace an output of another configuration"

@@ -7,9 +7,10 @@ import apache_beam as beam
 import numpy as np
 
 from pipeline.common import models, progress, reading, units
+from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
-from pipeline.preprocessing.settings import Performance, Settings
+from pipeline.preprocessing.settings import Settings
 from transforms import encoders, files, images, isolation, records, text
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode

@@ -6,11 +6,12 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam import pvalue
 
+from pipeline.common.performance import Performance
 from pipeline.preprocessing import commit
 from pipeline.preprocessing.elements import Copied, Planned, Unit
 from pipeline.preprocessing.encode import EncodeUnit
 from pipeline.preprocessing.plan import plan
-from pipeline.preprocessing.settings import Performance, Settings
+from pipeline.preprocessing.settings import Settings
 from transforms import text
 from transforms.joining import Lost
 from transforms.splits import SPLITS

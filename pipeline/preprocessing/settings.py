@@ -1,4 +1,4 @@
-"""What shapes a data set, and what shapes only the speed of making it."""
+"""What shapes a data set."""
 
 import dataclasses
 from typing import Any
@@ -58,16 +58,3 @@ class Settings:
         # The output may be moved, and names nothing of what is in it.
         del values["output"]
         return values
-
-
-@dataclasses.dataclass(frozen=True)
-class Performance:
-    """What shapes the speed of a job and not its result.
-
-    Attributes:
-        readers: threads that read and decode.
-        image_seconds: time an image may take to be decoded, where it is watched.
-    """
-
-    readers: int
-    image_seconds: float
