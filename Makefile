@@ -52,6 +52,10 @@ lint: setup ## Check style and types
 test: lint ## Check style and types, then run all tests but those of other engines
 	$(RUN) -m pytest --ignore=tests/runners
 
+.PHONY: test-faults
+test-faults: setup ## Run the long tests of faults whole: 25 kills, many mixes of good and bad
+	BEAMCAP_FAULTS=whole $(RUN) -m pytest tests/faults/test_kill_caption.py tests/faults/test_books.py
+
 .PHONY: test-runners
 test-runners: setup ## Run the jobs on Prism and Flink (needs Go and Java)
 	$(RUN) -m pytest tests/runners
