@@ -88,12 +88,13 @@ def _file_rows(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _parquet(path: str, data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import ArrowException
 
     wanted = {*KEY_FIELDS, *CAPTION_FIELDS, "uri", "width", "height", "score"}
     try:
-        table = pq.ParquetFile(io.BytesIO(data))
+        table = pq.ParquetFile(pa.BufferReader(data))
         rows = table.read([n for n in table.schema_arrow.names if n in wanted]).to_pylist()
     except (ArrowException, OSError) as error:
         raise UsageError(f"{path}: this Parquet file cannot be read ({error})") from error

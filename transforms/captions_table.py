@@ -62,6 +62,8 @@ def rows(folder: str, generation: int | None = None) -> Iterator[dict[str, Any]]
 
 def read_rows(stream: BinaryIO) -> list[dict[str, Any]]:
     """Return the rows of one file of a table."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(stream).to_pylist()
+    # From memory: Arrow's threads would let go of a Python file late, even as the program ends.
+    return pq.read_table(pa.BufferReader(stream.read())).to_pylist()
