@@ -232,7 +232,7 @@ def _tinted(path: Path) -> Image.Image:
 
 def _saved(name: str, picture: Image.Image, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, name, **options)  # type: ignore[arg-type]  # each format has its own
+    picture.save(buffer, name, **options)
     return buffer.getvalue()
 
 

@@ -6,6 +6,8 @@ Keras's layer, which is cuDNN's kernel: its conditions (default activations, no 
 right padding) hold by construction.
 """
 
+import abc
+
 import keras
 import tensorflow as tf
 
@@ -27,13 +29,13 @@ class Recurrence(keras.layers.Layer):
         self.layer = layer
         self.layer.build((None, None, depth))
 
+    @abc.abstractmethod
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Multiply inputs [rows, D] with the input kernel."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def advance(self, projected: tf.Tensor, state: State) -> State:
         """Take one step; state[0] is the layer's output, each [rows, units]."""
-        raise NotImplementedError
 
     def scan(self, inputs: tf.Tensor, state: State, packing: Packing) -> tf.Tensor:
         """Run over whole captions.

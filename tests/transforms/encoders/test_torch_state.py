@@ -44,7 +44,7 @@ def torch_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
     rebuild.__module__ = "torch._utils"
     rebuild.__name__ = rebuild.__qualname__ = "_rebuild_tensor_v2"
-    utils._rebuild_tensor_v2 = rebuild  # type: ignore[attr-defined] # a made-up module
+    utils._rebuild_tensor_v2 = rebuild
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "torch._utils", utils)
 

@@ -81,7 +81,10 @@ def test_candidates_may_be_any_images_several_times(flickr):
 def test_token_ids_serve_as_well_as_words(flickr):
     references, candidates = flickr
     ids = {}
-    number = lambda caption: np.array([ids.setdefault(w, len(ids)) for w in caption])  # noqa: E731
+
+    def number(caption):
+        return np.array([ids.setdefault(word, len(ids)) for word in caption])
+
     numbered = [[number(ref) for ref in refs] for refs in references]
     np.testing.assert_allclose(
         cider_d(numbered, [number(c) for c in candidates])[1], cider_d(references, candidates)[1]
