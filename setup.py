@@ -27,6 +27,13 @@ REQUIRES = [
     "tensorflow",
     "tfx-bsl",
 ]
+# What only some users need, by the name that pip takes in brackets.
+EXTRAS = {
+    "onnx": ["onnx", "onnxruntime", "tf2onnx"],
+    "openvino": ["nncf", "openvino"],
+    "hub": ["keras-hub"],
+    "tune": ["matplotlib", "optuna"],
+}
 DEV = [
     "cryptography",
     "duckdb",
@@ -37,9 +44,12 @@ DEV = [
     "prometheus-client",
     "pytest",
     "pytest-timeout",
+    "pytest-xdist",
     "pyyaml",
     "ruff",
 ]
+# Whom the benchmarks compare with; several gigabytes, and no test needs them.
+PEERS = ["ray[data]", "torch", "transformers"]
 
 
 def pinned(names: list[str]) -> list[str]:
@@ -65,5 +75,9 @@ setup(
     packages=find_packages(include=["pipeline*", "trainer*", "transforms*"]),
     package_data={"transforms.pages": ["templates/*"]},
     install_requires=pinned(REQUIRES),
-    extras_require={"dev": pinned(DEV)},
+    extras_require={
+        **{name: pinned(names) for name, names in EXTRAS.items()},
+        "dev": pinned(DEV + sum(EXTRAS.values(), [])),
+        "peers": pinned(PEERS),
+    },
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "constraints.txt"
 HELD = {"apache-beam", "keras", "tensorflow", "tfx-bsl"}
+LISTS = ("REQUIRES", "EXTRAS", "DEV", "PEERS")
 PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 
 
@@ -21,8 +22,9 @@ def declared() -> list[str]:
     """Return the requirements that setup.py lists, without versions."""
     names = []
     for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("REQUIRES", "DEV"):
-            names += ast.literal_eval(node.value)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in LISTS:
+            value = ast.literal_eval(node.value)
+            names += sum(value.values(), []) if isinstance(value, dict) else value
     return names
 
 
