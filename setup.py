@@ -77,7 +77,7 @@ setup(
     install_requires=pinned(REQUIRES),
     extras_require={
         **{name: pinned(names) for name, names in EXTRAS.items()},
-        "dev": pinned(DEV + sum(EXTRAS.values(), [])),
+        "dev": pinned([*DEV, *(name for names in EXTRAS.values() for name in names)]),
         "peers": pinned(PEERS),
     },
 )

@@ -24,7 +24,8 @@ def declared() -> list[str]:
     for node in ast.parse((ROOT / "setup.py").read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in LISTS:
             value = ast.literal_eval(node.value)
-            names += sum(value.values(), []) if isinstance(value, dict) else value
+            for each in value.values() if isinstance(value, dict) else [value]:
+                names += each
     return names
 
 
