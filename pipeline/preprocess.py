@@ -22,6 +22,7 @@ SAMPLE = "out/sample"
 DEFAULT_OUTPUT = "out/dataset"
 AUTO = "auto"
 FOLDERS = "folders"
+NONE = "none"
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
@@ -65,7 +66,12 @@ def build_parser() -> Parser:
     )
     parser.set_defaults(output=DEFAULT_OUTPUT)
     inputs = parser.add_argument_group("input")
-    inputs.add_argument("--captions", action="append", help="caption file; may be repeated")
+    inputs.add_argument(
+        "--captions",
+        action="append",
+        help="caption file; may be repeated; none for images alone, which"
+        " trainer.self_training captions",
+    )
     inputs.add_argument(
         "--captions_format",
         default=AUTO,
@@ -119,7 +125,12 @@ def resolve(options: argparse.Namespace) -> Settings:
     from transforms import annotations, encoders, sources
 
     use_sample(options)
-    if options.captions_format not in (AUTO, *annotations.FORMATS):
+    alone = options.captions == [NONE]
+    if alone:
+        # Nothing is held out of what has no captions.
+        options.captions, options.captions_format = None, NONE
+        options.dev_fraction = options.test_fraction = 0.0
+    elif options.captions_format not in (AUTO, *annotations.FORMATS):
         raise UsageError(
             f"--captions_format={options.captions_format}: use auto or one of"
             f" {', '.join(annotations.FORMATS)}"
@@ -128,9 +139,10 @@ def resolve(options: argparse.Namespace) -> Settings:
         raise UsageError("--dev_fraction and --test_fraction leave nothing for train; lower them")
     if options.captions_format == FOLDERS and options.captions:
         raise UsageError("--captions_format=folders takes the folders' names: drop --captions")
-    if options.captions_format != FOLDERS and not options.captions:
+    if options.captions_format != FOLDERS and not options.captions and not alone:
         raise UsageError(
-            "--captions is missing: name the caption file, or give --captions_format=folders"
+            "--captions is missing: name the caption file, or give --captions_format=folders, or"
+            " --captions=none for images alone"
         )
     if options.encoder != "none":
         encoders.check(options.encoder, options.encoder_weights)
@@ -219,7 +231,7 @@ def _check_captions(options: argparse.Namespace, captions: tuple[str, ...]) -> t
     tokenizer = options.tokenizer
     if tokenizer == AUTO:
         tokenizer = text.choose_tokenizer(head)
-    return (formats.pop() if formats else FOLDERS), tokenizer
+    return (formats.pop() if formats else options.captions_format), tokenizer
 
 
 if __name__ == "__main__":

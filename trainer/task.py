@@ -92,10 +92,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 def check_splits(dataset: Dataset) -> None:
     """Raise UsageError where there is nothing to train on or to select by."""
     for split in ("train", "dev"):
-        if not dataset.images(split):
+        if not dataset.captions(split):
             raise UsageError(
-                f"{dataset.folder}: the split {split} has no images, and training needs them:"
-                " preprocess more images, or other lists of the splits"
+                f"{dataset.folder}: the split {split} has no captioned images, and training needs"
+                " them: preprocess more images, or other lists of the splits"
             )
 
 

@@ -41,6 +41,7 @@ def join(
     annotations: Iterable[tuple[int, Annotation]],
     listed: Iterable[Listed],
     lists_given: bool,
+    uncaptioned: bool = False,
 ) -> tuple[list[Captioned], list[Lost]]:
     """Join what shares a stem: the file name without folders and suffix.
 
@@ -52,9 +53,10 @@ def join(
         annotations: their captions, each with its place in the order of the caption files.
         listed: their lines of list files.
         lists_given: whether there are list files, so that an image must be in one.
+        uncaptioned: whether images need no captions.
 
     Returns:
-        The images that have captions and a split (or no list files), and all that was lost.
+        The images that have what captions and split they need, and all that was lost.
     """
     refs = sorted(images)
     captions: dict[ImageRef, list[str]] = defaultdict(list)
@@ -81,7 +83,7 @@ def join(
     kept = []
     for ref in refs:
         mine = tuple(captions[ref])
-        if not mine:
+        if not mine and not uncaptioned:
             reject = Reject(
                 ref.key, ref.uri, "join", RejectCode.CAPTION_MISSING, "no caption names this image"
             )

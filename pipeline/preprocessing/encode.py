@@ -83,7 +83,7 @@ def encode_unit(
             for image, result in batch:
                 tokens = _token_ids(image, settings, vocabulary)
                 empty = len(image.captions) - len(tokens)
-                if isinstance(result, images.Picture) and tokens:
+                if isinstance(result, images.Picture) and (tokens or not image.captions):
                     kept.append((image, result, tokens))
                     counts["captions"] += len(tokens)
                     counts["lost"] += empty

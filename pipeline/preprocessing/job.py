@@ -58,7 +58,9 @@ def words(image: Planned, tokenizer: str) -> list[str]:
 def make_vocabulary(
     counts: list[tuple[str, int]], min_count: int, max_words: int
 ) -> text.Vocabulary:
-    """Return the vocabulary of counted words."""
+    """Return the vocabulary of counted words, without any where there are no captions at all."""
+    if not counts:
+        return text.Vocabulary(text.RESERVED)
     return text.Vocabulary.from_counts(counts, min_count, max_words)
 
 

@@ -20,6 +20,7 @@ from transforms.rejects import Reject
 from transforms.sources import ImageRef, stem
 
 FOLDERS = "folders"
+NO_CAPTIONS = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +76,9 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         }
         | "ByStem" >> beam.CoGroupByKey()
         | "Join"
-        >> beam.FlatMap(join_group, bool(settings.lists)).with_outputs("lost", main="joined")
+        >> beam.FlatMap(
+            join_group, bool(settings.lists), settings.captions_format == NO_CAPTIONS
+        ).with_outputs("lost", main="joined")
     )
     known = joined.joined | "Fingerprint" >> beam.FlatMap(add_fingerprint).with_outputs(
         "lost", main="known"
@@ -142,11 +145,13 @@ def read_list(split: str, path: str) -> Iterator[Listed]:
 
 
 def join_group(
-    stem_group: tuple[bytes, dict[str, Iterable[Any]]], lists_given: bool
+    stem_group: tuple[bytes, dict[str, Iterable[Any]]], lists_given: bool, uncaptioned: bool
 ) -> Iterator[Any]:
-    """Yield the images of a stem that have captions; the rest goes to `lost`."""
+    """Yield the images of a stem that have captions, or need none; the rest goes to `lost`."""
     _, group = stem_group
-    kept, lost = joining.join(group["images"], group["notes"], group["listed"], lists_given)
+    kept, lost = joining.join(
+        group["images"], group["notes"], group["listed"], lists_given, uncaptioned
+    )
     yield from kept
     for item in lost:
         yield pvalue.TaggedOutput("lost", item)

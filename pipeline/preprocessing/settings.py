@@ -11,7 +11,7 @@ class Settings:
     Attributes:
         images: folders, globs, archives and lists.
         captions: caption files; empty where folder names are the captions.
-        captions_format: resolved, one of `annotations.FORMATS`.
+        captions_format: resolved, one of `annotations.FORMATS`, or `none` for images alone.
         lists: (split, path) of the list files.
         output: folder of the data set.
         encoder: specification, `none` to store images.

@@ -232,3 +232,18 @@ def test_nothing_left_is_wrong_use(scenes: Path, tmp_path: Path) -> None:
     assert last.startswith("error: no image is left: all of the 1 images were rejected")
     assert "image_not_an_image" in last
     assert "Traceback" not in done.stderr
+
+
+def test_images_without_captions_make_a_data_set_to_be_captioned(
+    scenes: Path, tmp_path: Path
+) -> None:
+    where = [f"--images={scenes}/images", f"--output={tmp_path / 'alone'}"]
+    assert preprocess.main([*where, "--captions=none", "--encoder=none"]) is Exit.DONE
+    data = open_dataset(tmp_path / "alone")
+    books = data.manifest["books"]["images"]
+    assert books == {"listed": COUNT + 5, "done": COUNT + 1, "rejected": 2, "duplicates": 2}
+    assert [data.images(split) for split in ("train", "dev", "test")] == [COUNT + 1, 0, 0]
+    assert {record.captions for record in data.records("train")} == {()}
+    assert len(data.vocabulary) == len(text.RESERVED)
+    with pytest.raises(UsageError, match="--captions=none"):
+        preprocess.main(where)

@@ -103,7 +103,7 @@ def test_a_folder_with_other_files_is_left_alone(data, tmp_path):
 
 def test_a_data_set_without_dev_images_is_refused(tmp_path):
     data = toy.dataset(tmp_path / "data", dev=0).folder
-    with pytest.raises(UsageError, match="split dev has no images"):
+    with pytest.raises(UsageError, match="split dev has no captioned images"):
         task.main([f"--dataset={data}", f"--output={tmp_path / 'captioner'}"])
 
 
