@@ -9,7 +9,7 @@ import tensorflow as tf
 from trainer import decoders
 from trainer.cnn import ConvolutionalEncoder
 from trainer.configuration import Configuration
-from trainer.decoders import Memory
+from trainer.decoders import Memory, Step
 from trainer.noise import Noise
 from trainer.packing import Packing
 
@@ -54,7 +54,7 @@ class Captioner(keras.Model):
         """See `trainer.decoders.Decoder`."""
         return self.decoder.initial_state(memory)
 
-    def step(self, tokens: tf.Tensor, state: Any, memory: Memory) -> tuple[tf.Tensor, Any]:
+    def step(self, tokens: tf.Tensor, state: Any, memory: Memory) -> Step:
         """See `trainer.decoders.Decoder`."""
         return self.decoder.step(tokens, state, memory)
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from trainer.decoders import Step
 from transforms.text import END, PAD, START, UNK
 
 NEVER = -1e9  # The log-probability of what must not be chosen.
@@ -17,8 +18,8 @@ class Steps(Protocol):
     def initial_state(self, memory: Any) -> Any:
         """Return nested tensors [B, ...]."""
 
-    def step(self, tokens: tf.Tensor, state: Any, memory: Any) -> tuple[tf.Tensor, Any]:
-        """Take int32 [B, K] and nested tensors [B, K, ...]; return logits [B, K, V] and state."""
+    def step(self, tokens: tf.Tensor, state: Any, memory: Any) -> Step:
+        """Take int32 [B, K] and nested tensors [B, K, ...]; return what follows."""
 
 
 def beam_search(
@@ -77,7 +78,7 @@ def beam_search(
         tokens: tf.Tensor,
         ended: tuple[tf.Tensor, tf.Tensor],
     ) -> tuple[Any, ...]:
-        logits, state = decoder.step(last, state, memory)
+        logits, state, _ = decoder.step(last, state, memory)
         size = logits.shape[-1]
         words = tf.nn.log_softmax(logits) + tf.constant(_banned(size))
         candidates = tf.reshape(sums[..., None] + words, [batch, width * size])

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer import toy
+from trainer.decoders import Step
 from trainer.search import beam_search
 from transforms.text import END, PAD, START, UNK
 
@@ -24,7 +25,7 @@ class Speller:
     def step(self, tokens, state, memory):
         following = tf.gather_nd(self.captions, tf.concat([state["image"], state["step"]], axis=-1))
         logits = 9.0 * tf.one_hot(following, SIZE)
-        return logits, {"image": state["image"], "step": state["step"] + 1}
+        return Step(logits, {"image": state["image"], "step": state["step"] + 1}, None)
 
 
 class Table:
@@ -39,7 +40,8 @@ class Table:
 
     def step(self, tokens, state, memory):
         place = tf.concat([state["image"], state["step"], tokens[..., None]], axis=-1)
-        return tf.gather_nd(self.logits, place), {**state, "step": state["step"] + 1}
+        logits = tf.gather_nd(self.logits, place)
+        return Step(logits, {**state, "step": state["step"] + 1}, None)
 
     def score(self, image, words, penalty):
         """Return the length-normalised log-probability of a caption, END included."""

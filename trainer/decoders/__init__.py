@@ -1,10 +1,10 @@
 """Decoders: what turns an image's features into words, all behind one interface.
 
-Letters: B images, n captions of an image, T steps, M tokens of a batch (see trainer.packing),
-K captions of an image that are being written (beams), V words.
+Letters: B images, P positions of their feature grid, n captions of an image, T steps, M tokens of
+a batch (see trainer.packing), K captions of an image that are being written (beams), V words.
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -13,6 +13,14 @@ from trainer.noise import Noise
 from trainer.packing import Packing
 
 Memory = dict[str, tf.Tensor]
+
+
+class Step(NamedTuple):
+    """What a decoder makes of one more token of each caption."""
+
+    logits: tf.Tensor  # float32 [B, K, V], of the next token
+    state: Any  # the next state, tensors [B, K, ...]
+    attention: tf.Tensor | None  # float32 [B, K, P], over the grid; None where it has none
 
 
 class Decoder(Protocol):
@@ -36,7 +44,7 @@ class Decoder(Protocol):
     def initial_state(self, memory: Memory) -> Any:
         """Return the state before the first word, tensors [B, ...]."""
 
-    def step(self, tokens: tf.Tensor, state: Any, memory: Memory) -> tuple[tf.Tensor, Any]:
+    def step(self, tokens: tf.Tensor, state: Any, memory: Memory) -> Step:
         """Read one token of each caption.
 
         Args:
@@ -45,7 +53,7 @@ class Decoder(Protocol):
             memory: from `prepare`.
 
         Returns:
-            Logits float32 [B, K, V] of the next token, and the next state.
+            What comes next, and where the decoder looked for it.
         """
 
     def teacher_forced(

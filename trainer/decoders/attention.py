@@ -31,7 +31,9 @@ class SoftAttention(keras.layers.Layer):
         """Make the keys of a batch of grids, [B, P, depth] -> [B, P, units]."""
         return self.key(values)
 
-    def call(self, queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    def call(
+        self, queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Average the values, weighted by what each query looks for.
 
         Args:
@@ -40,8 +42,8 @@ class SoftAttention(keras.layers.Layer):
             values: float32 [B, P, depth].
 
         Returns:
-            float32 [B, Q, depth].
+            Averages float32 [B, Q, depth], and the weights float32 [B, Q, P], which sum to 1.
         """
         mixed = tf.tanh(self.query(queries)[:, :, None] + keys[:, None])
         weights = tf.nn.softmax(self.score(mixed)[..., 0], axis=-1)
-        return tf.matmul(weights, values)
+        return tf.matmul(weights, values), weights

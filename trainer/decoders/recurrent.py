@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from trainer.configuration import Configuration
-from trainer.decoders import Memory
+from trainer.decoders import Memory, Step
 from trainer.decoders.attention import SoftAttention
 from trainer.decoders.recurrence import CELLS, State
 from trainer.noise import Noise
@@ -91,9 +91,7 @@ class RecurrentDecoder(keras.layers.Layer):
             states[0] = [start(memory["image"]) for start in self.starts]
         return states
 
-    def step(
-        self, tokens: tf.Tensor, state: list[State], memory: Memory
-    ) -> tuple[tf.Tensor, list[State]]:
+    def step(self, tokens: tf.Tensor, state: list[State], memory: Memory) -> Step:
         """See `trainer.decoders.Decoder`."""
         images, beams = tf.unstack(tf.shape(tokens))
         states: list[State] = []
@@ -115,8 +113,8 @@ class RecurrentDecoder(keras.layers.Layer):
             return after[0]
 
         layout = _Layout(run, group, ungroup, spread)
-        logits = self._logits(tf.reshape(tokens, [-1]), memory, layout, Noise())
-        return group(logits), states
+        logits, weights = self._logits(tf.reshape(tokens, [-1]), memory, layout, Noise())
+        return Step(group(logits), states, weights)
 
     def teacher_forced(
         self, memory: Memory, tokens: tf.Tensor, packing: Packing, noise: Noise
@@ -129,12 +127,12 @@ class RecurrentDecoder(keras.layers.Layer):
             return self.recurrences[level].scan(inputs, start, packing)
 
         layout = _Layout(run, packing.per_image, packing.per_token, packing.spread)
-        return self._logits(packing.pack(tokens), memory, layout, noise)
+        return self._logits(packing.pack(tokens), memory, layout, noise)[0]
 
     def _logits(
         self, tokens: tf.Tensor, memory: Memory, layout: _Layout, noise: Noise
-    ) -> tf.Tensor:
-        """Read tokens [rows] and give their successors' logits [rows, V]."""
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Read tokens [rows]; give their successors' logits [rows, V] and attention [B, Q, P]."""
         c = self.configuration
         image = layout.spread(memory["image"]) if c.inject != "init" else None
         inputs = noise.dropout(self.embedding(tokens), c.dropout)
@@ -142,8 +140,11 @@ class RecurrentDecoder(keras.layers.Layer):
             inputs = tf.concat([inputs, image], axis=1)
         output = layout.run(0, inputs)
         seen: list[tf.Tensor] = []
+        weights = None
         if c.attention != "none":
-            context = self.attention(layout.group(output), memory["keys"], memory["values"])
+            context, weights = self.attention(
+                layout.group(output), memory["keys"], memory["values"]
+            )
             seen.append(layout.ungroup(context))
         for level in range(1, c.layers):
             below = noise.dropout(tf.concat([output, *seen], axis=1), c.dropout)
@@ -155,8 +156,9 @@ class RecurrentDecoder(keras.layers.Layer):
         if c.hidden:
             output = noise.dropout(self.hidden(output), c.dropout)
         if c.tie:
-            return tf.matmul(output, self.embedding.embeddings, transpose_b=True) + self.bias
-        return self.words(output)
+            logits = tf.matmul(output, self.embedding.embeddings, transpose_b=True) + self.bias
+            return logits, weights
+        return self.words(output), weights
 
 
 def _dense(units: int, depth: int, name: str, activation: str | None = None) -> keras.layers.Dense:

@@ -38,8 +38,13 @@ def test_step_by_step_equals_teacher_forcing(shape, changes):
     )
     steps = []
     for step in range(ids.shape[2] - 1):
-        logits, state = model.step(ids[:, :, step], state, memory)
+        logits, state, weights = model.step(ids[:, :, step], state, memory)
         steps.append(logits)
+        if model.configuration.attention == "none":
+            assert weights is None
+        else:
+            assert weights.shape == (*ids.shape[:2], math.prod(shape[:-1]))
+            np.testing.assert_allclose(tf.reduce_sum(weights, axis=-1), 1, atol=1e-5)
     stacked = np.stack(steps, axis=2)
     single = np.stack([packing.pack(stacked[..., word]) for word in range(toy.VOCABULARY)], axis=1)
     np.testing.assert_allclose(whole, single, atol=1e-5)
