@@ -1,9 +1,13 @@
 """What every command shares: strict flags, one-line errors, exit statuses."""
 
 import argparse
+import atexit
 import difflib
 import enum
+import os
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
@@ -88,23 +92,55 @@ def count(text: str) -> int:
 
 
 def run(main: Callable[[Sequence[str] | None], Exit | None]) -> NoReturn:
-    """Run a command's `main` and exit with its status.
+    """Run a command's `main` and leave the process with its status.
 
     UsageError, JobError and OSError end in one line on stderr; any other exception is a defect
     of the program and shows its trace.
     """
     try:
-        status = main(None)
+        status: int = main(None) or Exit.DONE
     except UsageError as error:
         _say(str(error))
-        sys.exit(Exit.WRONG_USAGE)
+        status = Exit.WRONG_USAGE
     except (JobError, OSError) as error:
         _say(str(error))
-        sys.exit(Exit.FAILED)
+        status = Exit.FAILED
     except KeyboardInterrupt:
         _say("interrupted; the same command continues where it stopped")
-        sys.exit(Exit.FAILED)
-    sys.exit(Exit.DONE if status is None else status)
+        status = Exit.FAILED
+    except SystemExit as leaving:
+        # What argparse says after --help.
+        status = leaving.code if isinstance(leaving.code, int) else Exit.DONE
+    except BaseException:
+        traceback.print_exc()
+        status = Exit.FAILED
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """Do what Python does at its end, but for the last: taking itself and its libraries apart.
+
+    Native libraries (Arrow, gRPC, TensorFlow) have threads of their own, and now and then one is
+    at work while another library's destructors take away what it works with: the process aborts,
+    after all is done. And Python turns a Ctrl-C or SIGTERM that came while it ran `exec` or
+    `eval`, as imports do, into a death by SIGINT, though it was caught and answered.
+    """
+    try:
+        # Threads that somebody waits for, then what was registered to be done at the end:
+        # temporary folders, child processes, logs.
+        threading._shutdown()  # type: ignore[attr-defined]  # Python has no public name for it
+        atexit._run_exitfuncs()
+    except KeyboardInterrupt:
+        # Somebody is in a hurry.
+        pass
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            # Nobody reads it any more, or the disk is full: what was printed is not all there.
+            status = status or Exit.FAILED
+    os._exit(status)
 
 
 def _say(message: str) -> None:

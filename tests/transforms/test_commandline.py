@@ -1,0 +1,99 @@
+"""How commands end: the status, what is printed, and what is cleared up, whatever happens."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MAIN = """
+import atexit, logging, os, signal, sys, tempfile, threading, time
+from transforms import commandline
+from transforms.errors import JobError, UsageError
+
+def main(argv):
+{body}
+
+if __name__ == "__main__":
+    commandline.run(main)
+"""
+TERMINATE = "os.kill(os.getpid(), signal.SIGTERM)\nfor _ in range(100): pass"
+
+
+def command(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose main does that, as `python -m` does."""
+    indented = "\n".join(f"    {line}" for line in body.splitlines())
+    (folder / "given.py").write_text(MAIN.format(body=indented))
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-m", "given"],
+        cwd=folder,
+        env={"PYTHONPATH": str(root), "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("return None", 0, ""),
+        ("return commandline.Exit.TOO_MANY_REJECTS", 3, ""),
+        ("raise UsageError('a\\nb')", 2, "error: a b\n"),
+        ("raise JobError('lost')", 1, "error: lost\n"),
+        ("raise OSError('full')", 1, "error: full\n"),
+        ("commandline.Parser('x', 'y').parse_args(['--help'])", 0, ""),
+    ],
+)
+def test_a_command_ends_with_its_status_and_one_line(
+    body: str, status: int, said: str, tmp_path: Path
+) -> None:
+    done = command(tmp_path, body)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_a_defect_shows_its_trace(tmp_path: Path) -> None:
+    done = command(tmp_path, "raise ValueError('odd')")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "ValueError: odd" in done.stderr
+
+
+def test_a_signal_that_arrives_in_code_made_from_text_is_an_interruption_like_any_other(
+    tmp_path: Path,
+) -> None:
+    done = command(
+        tmp_path, f"signal.signal(signal.SIGTERM, signal.default_int_handler)\nexec({TERMINATE!r})"
+    )
+    assert done.returncode == 1, signal.Signals(-done.returncode)
+    assert "error: interrupted" in done.stderr
+
+
+def test_what_is_to_be_done_at_the_end_is_done(tmp_path: Path) -> None:
+    body = """
+folder = tempfile.TemporaryDirectory()
+main.kept = folder
+open(os.path.join(folder.name, "file"), "w").close()
+atexit.register(print, "registered")
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+print("x" * 100_000)
+"""
+    done = command(tmp_path, body)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "x" * 100_000 + "\nthread\nregistered\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tmp")] == []
+
+
+def test_output_that_nobody_takes_is_a_failure(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        (tmp_path / "given.py").write_text(MAIN.format(body="    print('lost')"))
+        done = subprocess.run(
+            [sys.executable, "-m", "given"],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=full,
+            check=False,
+        )
+    assert done.returncode == 1
