@@ -22,8 +22,17 @@ class Serving(tf.Module):
 
     It holds TensorFlow's variables and nothing of Keras, so that a SavedModel made from it needs
     no code of ours. Each step is a graph of its own that the longer paths call, and is therefore
-    stored once. Every function returns `caption` string [B], `score` float32 [B], `captions`
-    string [B, K] and `scores` float32 [B, K], best first; only `encode` returns `features`.
+    stored once. Every function that captions returns `caption` string [B], `score` float32 [B],
+    `captions` string [B, K] and `scores` float32 [B, K], best first. `encode`, `prepare` and `step`
+    are the parts that `transforms.engines` runs, with a search outside the graph between them:
+
+        encode(pixels uint8 [B, height, width, 3]) -> features float32 [B, ...]
+        prepare(features) -> memory_00 ... [B, ...], state_00 ... [B, ...]
+        step(tokens int32 [B, K], state_00 ... [B, K, ...], memory_00 ... [B, ...])
+            -> log_probs float32 [B, K, V], state_00 ... [B, K, ...],
+               attention float32 [B, K, P] where the decoder attends
+
+    The numbered tensors are the decoder's nests as `tf.nest` flattens them.
 
     Three things keep what is captioned close to what was trained on:
 
@@ -85,6 +94,8 @@ class Serving(tf.Module):
         self.caption_features = tf.function(self._caption_features, [features, width, penalty])
         self.caption_pixels = tf.function(self._caption_pixels, [pixels, width, penalty])
         self.caption_images = tf.function(self._caption_images, [images])
+        self.prepare = tf.function(self._prepare, [features])
+        self.step = self._trace_step()
 
     def signatures(self) -> dict[str, Any]:
         """Return the signatures of the SavedModel by name."""
@@ -93,6 +104,8 @@ class Serving(tf.Module):
             "caption_pixels": self.caption_pixels,
             "caption_features": self.caption_features,
             "encode": self.encode,
+            "prepare": self.prepare,
+            "step": self.step,
         }
 
     def _encode(self, pixels: tf.Tensor) -> Outputs:
@@ -125,6 +138,34 @@ class Serving(tf.Module):
             "scores": scores,
         }
 
+    def _prepare(self, features: tf.Tensor) -> Outputs:
+        """Do once per image what its captions share, float32 [B, ...]."""
+        model: Captioner = self._model.value
+        memory = model.decoder.prepare(self._stored(features), Noise())
+        state = model.initial_state(memory)
+        self._nests = _Untracked(tuple(tf.nest.map_structure(_hollow, n) for n in (memory, state)))
+        return _numbered("memory", memory) | _numbered("state", state)
+
+    def _trace_step(self) -> Any:
+        """Return the graph of one word of each hypothesis; see `Serving`."""
+        shapes = self.prepare.get_concrete_function().structured_outputs
+        inputs = {"tokens": tf.TensorSpec([None, None], tf.int32, "tokens")}
+        for name, tensor in shapes.items():
+            free = [None] if name.startswith("memory") else [None, None]
+            inputs[name] = tf.TensorSpec(free + tensor.shape[1:].as_list(), tensor.dtype, name)
+        memories, states = self._nests.value
+
+        def step(**values: tf.Tensor) -> Outputs:
+            memory = _nested("memory", memories, values)
+            state = _nested("state", states, values)
+            logits, state, *attention = self._model.value.step(values["tokens"], state, memory)
+            outputs = {"log_probs": tf.nn.log_softmax(logits)} | _numbered("state", state)
+            if attention and attention[0] is not None:
+                outputs["attention"] = attention[0]
+            return outputs
+
+        return tf.function(step).get_concrete_function(**inputs)
+
     def _caption_pixels(
         self, pixels: tf.Tensor, beam_width: tf.Tensor, length_penalty: tf.Tensor
     ) -> Outputs:
@@ -156,6 +197,21 @@ class _Untracked:
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+
+def _hollow(_: tf.Tensor) -> int:
+    return 0
+
+
+def _numbered(prefix: str, nest: Any) -> Outputs:
+    """Name the tensors of a nest by their places."""
+    return {f"{prefix}_{n:02}": tensor for n, tensor in enumerate(tf.nest.flatten(nest))}
+
+
+def _nested(prefix: str, nest: Any, values: Outputs) -> Any:
+    """Put named tensors back into a nest."""
+    flat = [values[f"{prefix}_{n:02}"] for n in range(len(tf.nest.flatten(nest)))]
+    return tf.nest.pack_sequence_as(nest, flat)
 
 
 def decode(data: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

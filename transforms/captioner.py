@@ -75,7 +75,7 @@ class Captioner:
         self.manifest = read_manifest(folder)
         self.input_size: tuple[int, int] = tuple(self.manifest["encoder"]["input_size"])
         self.batch_size = batch_size
-        self._model = _load(folder, self.manifest["files"])
+        self._model = load_saved_model(folder)
         if "caption_pixels" not in self._model.signatures:
             raise UsageError(
                 f"{folder}: its SavedModel has no signature caption_pixels; {REMEDY} again"
@@ -118,10 +118,19 @@ class Captioner:
         return results
 
 
-def _load(folder: str, facts: dict[str, dict[str, Any]]) -> Any:
-    """Load the SavedModel of a captioner whose files are those that its manifest names."""
+def load_saved_model(folder: str) -> Any:
+    """Load a captioner's SavedModel; no code comes from it but TensorFlow's own operations.
+
+    Args:
+        folder: of the captioner, on a local disk or in a bucket.
+
+    Raises:
+        UsageError: the directory is no finished captioner, or a file of its SavedModel is not
+            the one that was exported.
+    """
     import tensorflow as tf
 
+    facts = read_manifest(folder)["files"]
     names = [name for name in facts if name.startswith(f"{SAVED_MODEL}/")]
     with contextlib.ExitStack() as stack:
         source = folder

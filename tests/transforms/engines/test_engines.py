@@ -1,0 +1,74 @@
+"""Engines: each runs the exported graph as the model in Python runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import captioners
+from trainer.model import Captioner
+from trainer.noise import Noise
+from transforms import engines
+from transforms.engines import Engine
+from transforms.errors import UsageError
+from transforms.text import START
+
+
+class Exported:
+    """A model and the captioner made of it."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        data = captioners.dataset(folder / "data", captioners.encoder_file(folder / "cnn.keras"))
+        self.model: Captioner = captioners.model(data, captioners.configuration(**changes))
+        self.folder = str(folder / "captioner")
+        captioners.write(self.folder, data, self.model)
+
+    def step(self, features: np.ndarray, written: list[np.ndarray]) -> np.ndarray:
+        """Return the log-probabilities [B, K, V] after K captions of each image, int [B, K]."""
+        memory = self.model.decoder.prepare(tf.constant(features), Noise())
+        state = tf.nest.map_structure(
+            lambda x: tf.repeat(x[:, None], written[0].shape[1], axis=1),
+            self.model.initial_state(memory),
+        )
+        for tokens in written:
+            logits, state, *_ = self.model.step(tf.constant(tokens, tf.int32), state, memory)
+        return tf.nn.log_softmax(logits).numpy()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(tmp_path_factory.mktemp("exported"), decoder="lstm", layers=2)
+
+
+@pytest.fixture(scope="module", params=engines.ENGINES)
+def engine(request: pytest.FixtureRequest, exported: Exported) -> Iterator[Engine]:
+    return engines.load(exported.folder, request.param)
+
+
+def test_steps_are_the_model_s(exported: Exported, engine: Engine) -> None:
+    features = engine.encode(captioners.pictures(3))
+    memory, state = engine.start(features)
+    first = engine.step(np.full((3, 1), START, np.int32), state, memory)
+    wanted = exported.step(features, [np.full((3, 1), START)])
+    np.testing.assert_allclose(first.log_probs, wanted, atol=1e-4)
+    # Two hypotheses of the first and of the third image go on, the third image first.
+    images = np.array([2, 0], np.int32)
+    state = engine.reorder(first.state, images, np.zeros((2, 2), np.int32))
+    memory = engine.keep(memory, images)
+    second = engine.step(np.array([[4, 5], [6, 7]], np.int32), state, memory)
+    # Of each, the better half changes places with the other.
+    state = engine.reorder(second.state, np.arange(2, dtype=np.int32), np.array([[1, 0], [1, 1]]))
+    third = engine.step(np.array([[6, 8], [4, 9]], np.int32), state, memory)
+    start = np.full((2, 2), START)
+    wanted = exported.step(
+        features[images], [start, np.array([[5, 4], [7, 7]]), np.array([[6, 8], [4, 9]])]
+    )
+    np.testing.assert_allclose(third.log_probs, wanted, atol=1e-4)
+
+
+def test_an_engine_that_does_not_exist(exported: Exported) -> None:
+    with pytest.raises(UsageError, match="there is no engine 'abacus': choose one of"):
+        engines.load(exported.folder, "abacus")

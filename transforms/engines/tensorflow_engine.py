@@ -1,0 +1,93 @@
+"""Running a captioner with TensorFlow, on a CPU or a GPU."""
+
+from typing import Any
+
+import numpy as np
+
+from transforms import captioner
+from transforms.engines.engine import Step
+from transforms.errors import UsageError
+
+Tensors = dict[str, Any]
+
+
+class TensorFlowEngine:
+    """An `Engine` of the SavedModel's signatures; memory and state stay on the device."""
+
+    name = "tensorflow"
+
+    def __init__(self, folder: str) -> None:
+        """Load a captioner.
+
+        Args:
+            folder: of the captioner, on a local disk or in a bucket.
+
+        Raises:
+            UsageError: no finished captioner, a file that is not the one that was exported, or
+                one that an older version exported.
+        """
+        import tensorflow as tf
+
+        self._model = captioner.load_saved_model(folder)
+        for name in ("encode", "prepare", "step"):
+            if name not in self._model.signatures:
+                raise UsageError(
+                    f"{folder}: its SavedModel has no signature {name}; {captioner.REMEDY} again"
+                )
+        self._encode, self._prepare, self._step = (
+            self._model.signatures[name] for name in ("encode", "prepare", "step")
+        )
+        self._reorder = tf.function(_reorder, reduce_retracing=True)
+        self._keep = tf.function(_keep, reduce_retracing=True)
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        import tensorflow as tf
+
+        return self._encode(pixels=tf.constant(pixels))["features"].numpy()
+
+    def start(self, features: np.ndarray) -> tuple[Tensors, Tensors]:
+        """See `Engine`."""
+        import tensorflow as tf
+
+        outputs = self._prepare(features=tf.constant(features))
+        memory = {name: value for name, value in outputs.items() if name.startswith("memory_")}
+        state = {name: value[:, None] for name, value in outputs.items() if name not in memory}
+        return memory, state
+
+    def step(self, tokens: np.ndarray, state: Tensors, memory: Tensors) -> Step:
+        """See `Engine`."""
+        import tensorflow as tf
+
+        outputs = self._step(tokens=tf.constant(tokens, tf.int32), **state, **memory)
+        attention = outputs.get("attention")
+        return Step(
+            outputs["log_probs"].numpy(),
+            {name: outputs[name] for name in state},
+            None if attention is None else attention.numpy(),
+        )
+
+    def reorder(self, state: Tensors, images: np.ndarray, parents: np.ndarray) -> Tensors:
+        """See `Engine`."""
+        import tensorflow as tf
+
+        return self._reorder(state, tf.constant(images, tf.int32), tf.constant(parents, tf.int32))
+
+    def keep(self, memory: Tensors, images: np.ndarray) -> Tensors:
+        """See `Engine`."""
+        import tensorflow as tf
+
+        return self._keep(memory, tf.constant(images, tf.int32))
+
+
+def _reorder(state: Tensors, images: Any, parents: Any) -> Tensors:
+    import tensorflow as tf
+
+    places = tf.stack([tf.broadcast_to(images[:, None], tf.shape(parents)), parents], axis=-1)
+    return {name: tf.gather_nd(value, places) for name, value in state.items()}
+
+
+def _keep(memory: Tensors, images: Any) -> Tensors:
+    import tensorflow as tf
+
+    return {name: tf.gather(value, images) for name, value in memory.items()}
