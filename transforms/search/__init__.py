@@ -1,0 +1,63 @@
+"""Searching for captions with a decoder that is run from outside, whatever runs it.
+
+Letters: B images, K hypotheses of each, V words, P positions of the grid.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transforms.search.beam import beam_search
+from transforms.search.nucleus import nucleus_search
+from transforms.search.options import METHODS, Hypothesis, SearchOptions
+from transforms.search.steps import Ensemble, Step, Steps
+
+__all__ = ["METHODS", "Hypothesis", "SearchOptions", "Step", "Steps", "search"]
+
+
+def search(
+    steps: Sequence[Steps],
+    features: Sequence[Any],
+    options: SearchOptions,
+    max_length: int,
+    *,
+    seeds: Sequence[int] | None = None,
+    attend: bool = False,
+) -> list[list[Hypothesis]]:
+    """Search for captions.
+
+    A hypothesis that ends is set aside and ranked by its score among those that ended, never
+    against unfinished ones. An image is done when `beam_width` hypotheses have ended and no
+    unfinished one has by then a better score than the worst of these. Where fewer ended within
+    max_length words, the best unfinished ones follow behind; those that lack required words
+    (`Hypothesis.satisfied`) come last of all. Images that are done leave the batch. What is found
+    for an image does not depend on the others.
+
+    Args:
+        steps: the captioner, or several that share one vocabulary and decide by the mean of
+            their probabilities.
+        features: for each of them the features of B images, [B, ...].
+        options: how to search.
+        max_length: the most words of a caption.
+        seeds: B whole numbers from 0 on, which with the seed of the options decide what is drawn
+            for an image; needed where the method draws.
+        attend: whether hypotheses are to tell where the decoder looked.
+
+    Returns:
+        For each image its hypotheses, best first, none twice: at least one, at most
+        `options.width`.
+
+    Raises:
+        UsageError: options that cannot be.
+    """
+    options.check()
+    images = len(features[0])
+    if not images:
+        return []
+    alone = len(steps) == 1
+    decoder = steps[0] if alone else Ensemble(steps)
+    seen = features[0] if alone else features
+    if options.method == "nucleus":
+        if seeds is None or len(seeds) != images:
+            raise ValueError("nucleus sampling needs a seed for each image")
+        return nucleus_search(decoder, seen, seeds, options, max_length, attend)
+    return beam_search(decoder, seen, images, options, max_length, attend)

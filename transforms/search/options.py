@@ -1,0 +1,98 @@
+"""What a search is asked for, and what it finds."""
+
+import dataclasses
+import math
+
+from transforms.errors import UsageError
+from transforms.search.steps import Floats
+
+METHODS = ("beam", "greedy", "diverse", "nucleus")
+Phrase = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions:
+    """How captions are searched.
+
+    Attributes:
+        method: `beam`; `greedy`, the likeliest word each time; `diverse`, beams in groups that
+            avoid each other's words; `nucleus`, sampling.
+        beam_width: hypotheses that beam search keeps, and captions it returns.
+        length_penalty: a score is sum(log p) / length ** length_penalty, the end counted.
+        no_repeat_ngram: no sequence of so many words occurs twice in a caption; 0 for any.
+        groups: of a diverse search; divides `beam_width`.
+        diversity: what a diverse search takes off the log-probability of a word for each
+            hypothesis of an earlier group that has it at the same place.
+        top_p: a sample is drawn from the likeliest words that have this share of the probability.
+        temperature: divides log-probabilities before drawing; below 1 likely words gain.
+        samples: drawn for an image.
+        seed: of the drawing.
+        banned: phrases that no caption has, as ids.
+        required: phrases that each caption has, as ids.
+    """
+
+    method: str = "beam"
+    beam_width: int = 3
+    length_penalty: float = 0.7
+    no_repeat_ngram: int = 0
+    groups: int = 3
+    diversity: float = 0.5
+    top_p: float = 0.9
+    temperature: float = 1.0
+    samples: int = 5
+    seed: int = 0
+    banned: tuple[Phrase, ...] = ()
+    required: tuple[Phrase, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Captions that are returned for an image, at most."""
+        return {"greedy": 1, "nucleus": self.samples}.get(self.method, self.beam_width)
+
+    def check(self) -> None:
+        """Raise UsageError for values that cannot be, alone or together."""
+        if self.method not in METHODS:
+            raise UsageError(f"unknown search {self.method!r}: choose {', '.join(METHODS)}")
+        for name in ("beam_width", "groups", "samples"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name in ("no_repeat_ngram", "diversity"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} is {getattr(self, name)}: it must be at least 0")
+        if not math.isfinite(self.length_penalty):
+            raise UsageError(f"length_penalty is {self.length_penalty}: it must be a number")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"top_p is {self.top_p}: it must be above 0 and at most 1")
+        if not 0 < self.temperature < math.inf:
+            raise UsageError(f"temperature is {self.temperature}: it must be above 0")
+        if self.method == "diverse" and self.beam_width % self.groups:
+            raise UsageError(
+                f"a beam_width of {self.beam_width} cannot be divided into {self.groups} groups:"
+                f" choose a multiple of {self.groups}"
+            )
+        if self.required and self.method not in ("beam", "greedy"):
+            raise UsageError(
+                f"required words need the search beam or greedy, and it is {self.method}"
+            )
+        if not all(self.banned) or not all(self.required):
+            raise UsageError("a banned or required phrase has no words")
+
+
+@dataclasses.dataclass(frozen=True)
+class Hypothesis:
+    """A caption that a search found.
+
+    Attributes:
+        tokens: the ids of its words, without START and END.
+        score: sum(log p) / length ** length_penalty, END counted where it was reached.
+        word_scores: the log-probability of each word after those before it.
+        attention: float32 [words, P], where the decoder looked for each word; None where it does
+            not attend or nobody asked.
+        satisfied: whether it has all the required words.
+    """
+
+    tokens: tuple[int, ...]
+    score: float
+    word_scores: tuple[float, ...] = ()
+    attention: Floats | None = dataclasses.field(default=None, compare=False)
+    satisfied: bool = True
