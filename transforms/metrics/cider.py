@@ -54,9 +54,10 @@ class CiderD:
         captions = [caption for image in references for caption in image]
         self._captions = captions
         self._vocabulary: dict[Hashable, int] = {}
+        self._by_id: Ints | None = None
         self._tables: list[Ints] = []  # For two to four words, the sorted codes of the n-grams.
         self._grams = 0
-        entries = self._count(captions, learn=True)
+        entries = self._count(*self._name(captions, self._vocabulary), learn=True)
         self._grams = len(self._vocabulary) + sum(map(len, self._tables))
 
         image = np.repeat(np.arange(len(sizes)), sizes)[entries.caption]
@@ -71,7 +72,7 @@ class CiderD:
         self._entries = entries
         self._weight = entries.times * self._idf[entries.gram]
         self._norm = _norms(entries, self._weight, len(captions))
-        self._length = _lengths(captions)
+        self._length = _lengths(np.array([len(caption) for caption in captions], np.int64))
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -93,12 +94,46 @@ class CiderD:
         Raises:
             ValueError: another number of candidates than of images, or none.
         """
+        tokens, lengths = self._name(candidates, dict(self._vocabulary))
+        scores = self._score(tokens, lengths, images)
+        return float(scores.mean()), scores
+
+    def score_ids(
+        self, ids: npt.NDArray[np.integer], images: Sequence[int] | Ints | None = None
+    ) -> Floats:
+        """Score captions that are rows of token ids, without a step of Python for each token.
+
+        Args:
+            ids: [C, S] token ids above 0, then zeros. The references must be of token ids too.
+            images: see `score`.
+
+        Returns:
+            The score of each, float64 [C], from 0 to 10.
+
+        Raises:
+            ValueError: as `score`.
+        """
+        if self._by_id is None:
+            # Ids that no reference has get names above all of the references'.
+            known = [token for token in self._vocabulary if isinstance(token, (int, np.integer))]
+            self._by_id = np.arange(max(known, default=0) + 1) + len(self._vocabulary)
+            for token in known:
+                self._by_id[token] = self._vocabulary[token]
+        inside = ids != 0
+        flat = ids[inside].astype(np.int64)
+        beyond = len(self._by_id)
+        names = self._by_id[np.minimum(flat, beyond - 1)]
+        tokens = np.where(flat < beyond, names, flat + len(self._vocabulary))
+        return self._score(tokens, inside.sum(axis=1), images)
+
+    def _score(self, tokens: Ints, lengths: Ints, images: Sequence[int] | Ints | None) -> Floats:
+        """Score captions given as named tokens one after another and the captions' lengths."""
         image = np.arange(len(self)) if images is None else np.asarray(images, np.int64)
-        if len(candidates) != len(image) or not len(image):
-            raise ValueError(f"{len(candidates)} candidates for {len(image)} images")
-        entries = self._count(candidates)
+        if len(lengths) != len(image) or not len(image):
+            raise ValueError(f"{len(lengths)} candidates for {len(image)} images")
+        entries = self._count(tokens, lengths)
         weight = entries.times * self._idf[entries.gram]
-        norm = _norms(entries, weight, len(candidates))
+        norm = _norms(entries, weight, len(lengths))
 
         # P pairs: every candidate with each reference of its image, one candidate after another.
         sizes = self._sizes[image]
@@ -121,10 +156,9 @@ class CiderD:
 
         norms = norm[candidate] * self._norm[reference]
         cosine = dot.reshape(-1, ORDERS) / np.where(norms > 0, norms, 1.0)
-        delta = _lengths(candidates)[candidate] - self._length[reference]
+        delta = _lengths(lengths)[candidate] - self._length[reference]
         similarity = cosine.mean(axis=1) * np.exp(-(delta**2) / (2 * SIGMA**2))
-        scores = 10.0 * _sum(candidate, similarity, len(image)) / sizes
-        return float(scores.mean()), scores
+        return 10.0 * _sum(candidate, similarity, len(image)) / sizes
 
     def best_constant(self, limit: int = 32) -> tuple[int, int, float]:
         """Find the reference that scores best as the caption of every image.
@@ -158,19 +192,23 @@ class CiderD:
         image = int(np.searchsorted(self._first, best, side="right")) - 1
         return image, best - int(self._first[image]), means[best]
 
-    def _count(self, captions: Sequence[Tokens], *, learn: bool = False) -> _Entries:
+    @staticmethod
+    def _name(captions: Sequence[Tokens], names: dict[Hashable, int]) -> tuple[Ints, Ints]:
+        """Number the captions' tokens, strange ones behind those that have a name.
+
+        Returns:
+            The tokens of all captions one after another, and the captions' lengths.
+        """
+        tokens = [names.setdefault(token, len(names)) for each in captions for token in each]
+        return np.array(tokens, np.int64), np.array([len(each) for each in captions], np.int64)
+
+    def _count(self, tokens: Ints, sizes: Ints, *, learn: bool = False) -> _Entries:
         """Count n-grams; with `learn`, the captions are the references and define the ids.
 
         A longer n-gram's id comes from its prefix's id and its last token's. What no reference
         has gets an id above the known ones for this call, and G in the result.
         """
-        names = self._vocabulary if learn else dict(self._vocabulary)
-        tokens = np.array(
-            [names.setdefault(token, len(names)) for caption in captions for token in caption],
-            np.int64,
-        )
         known = len(self._vocabulary)
-        sizes = np.array([len(caption) for caption in captions], np.int64)
         owner, end = np.repeat(np.arange(len(sizes)), sizes), np.cumsum(sizes)
         start, gram, offset = np.arange(len(tokens)), tokens, 0
         parts = []
@@ -230,6 +268,6 @@ def _norms(entries: _Entries, weight: Floats, captions: int) -> Floats:
     return np.sqrt(squares).reshape(-1, ORDERS)
 
 
-def _lengths(captions: Sequence[Tokens]) -> Floats:
-    """Return each caption's length as pycocoevalcap has it: the number of its word pairs."""
-    return np.maximum(0.0, np.array([len(caption) for caption in captions], np.float64) - 1)
+def _lengths(sizes: Ints) -> Floats:
+    """Return captions' lengths as pycocoevalcap has them: the number of word pairs."""
+    return np.maximum(0.0, sizes - 1.0)

@@ -80,15 +80,20 @@ def test_candidates_may_be_any_images_several_times(flickr):
 
 def test_token_ids_serve_as_well_as_words(flickr):
     references, candidates = flickr
-    ids = {}
+    ids = {None: 0}
 
     def number(caption):
         return np.array([ids.setdefault(word, len(ids)) for word in caption])
 
     numbered = [[number(ref) for ref in refs] for refs in references]
-    np.testing.assert_allclose(
-        cider_d(numbered, [number(c) for c in candidates])[1], cider_d(references, candidates)[1]
-    )
+    ours, expected = [number(c) for c in candidates], cider_d(references, candidates)[1]
+    np.testing.assert_allclose(cider_d(numbered, ours)[1], expected)
+    padded = np.zeros((len(ours), 60), np.int32)
+    for row, caption in zip(padded, ours, strict=True):
+        row[: len(caption)] = caption
+    scorer = CiderD(numbered)
+    np.testing.assert_allclose(scorer.score_ids(padded), expected)
+    np.testing.assert_allclose(scorer.score_ids(padded[[5, 5]], [5, 9])[0], expected[5])
 
 
 def test_the_best_constant_caption_is_the_best_of_all_references(flickr):
