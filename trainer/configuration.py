@@ -24,6 +24,13 @@ def _amount(text: str) -> float:
     return value
 
 
+def _positive_amount(text: str) -> float:
+    value = _amount(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
 def _share(text: str) -> float:
     value = commandline.fraction(text)
     if value == 1:
@@ -83,8 +90,30 @@ class Configuration:
     averaging: float = _option(
         0.995, "decay of the average of the weights that is kept; 0 for none", parse=_share
     )
+    scst_epochs: int = _option(
+        0, "passes of self-critical training on CIDEr-D after that", parse=commandline.count
+    )
+    scst_learning_rate: float = _option(1e-4, "its highest learning rate", parse=_amount)
+    scst_schedule: str = _option(
+        "constant",
+        "how its learning rate falls",
+        choices=("cosine", "decay", "constant"),
+    )
+    scst_samples: int = _option(5, "its sampled captions of an image", parse=commandline.positive)
+    scst_baseline: str = _option(
+        "mean",
+        "what a sample's reward is compared with: the mean of the others, or the greedy caption's",
+        choices=("mean", "greedy"),
+    )
+    scst_temperature: float = _option(1.0, "its samples' temperature", parse=_positive_amount)
+    scst_dropout: float = _option(
+        0.0, "its dropout: none at 0, that of the first phase at 1", parse=commandline.fraction
+    )
+    scst_cross_entropy: float = _option(
+        0.0, "weight of the cross-entropy that is added to its loss", parse=_amount
+    )
     patience: int = _option(
-        5, "epochs without a better dev CIDEr that end the training", parse=commandline.positive
+        5, "epochs without a better dev CIDEr that end a phase", parse=commandline.positive
     )
     beam_width: int = _option(3, "beam of the search on dev", parse=commandline.positive)
     length_penalty: float = _option(
@@ -145,6 +174,11 @@ class Configuration:
             )
         if self.residual and self.layers == 1:
             raise UsageError("--residual needs an upper layer: add --layers=2")
+        if self.scst_epochs and self.scst_baseline == "mean" and self.scst_samples == 1:
+            raise UsageError(
+                "--scst_baseline=mean compares samples with one another: give --scst_samples=2 or"
+                " more, or --scst_baseline=greedy"
+            )
         if self.tie and (self.hidden or self.units) != self.embedding:
             raise UsageError(
                 f"--tie needs as many hidden units as numbers per word: --hidden={self.embedding}"

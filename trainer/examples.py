@@ -37,6 +37,9 @@ class Examples(Protocol):
             Features or pixels [B, ...] as in `input_spec`, and token ids int32 [B, n, T].
         """
 
+    def captions(self) -> Iterator[npt.NDArray[np.int32]]:
+        """Yield the token ids of each image, int32 [n, T], in the stored order."""
+
 
 class ArrayExamples:
     """Images whose features are in memory."""
@@ -58,6 +61,10 @@ class ArrayExamples:
             chosen = np.sort(order[start : start + size])
             yield tf.constant(self._inputs[chosen]), tf.constant(self._token_ids[chosen])
 
+    def captions(self) -> Iterator[npt.NDArray[np.int32]]:
+        """See `Examples`."""
+        return iter(self._token_ids)
+
 
 class DatasetExamples:
     """A split of a data set, streamed from its files.
@@ -74,7 +81,8 @@ class DatasetExamples:
         else:
             dtype = tf.as_dtype(dataset.feature_dtype)
             self.input_spec = tf.TensorSpec([None, *dataset.feature_shape], dtype)
-        self._dataset, self._files = dataset, dataset.files(split)
+        self._dataset, self._split = dataset, split
+        self._files = dataset.files(split)
 
     def batches(self, size: int, seed: int | None = None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """See `Examples`."""
@@ -89,6 +97,12 @@ class DatasetExamples:
         shapes = (self.input_spec.shape[1:], [None, self.steps])
         examples = examples.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
         yield from examples.padded_batch(size, shapes).prefetch(2)
+
+    def captions(self) -> Iterator[npt.NDArray[np.int32]]:
+        """See `Examples`."""
+        for example in self._dataset.tf_dataset(self._split):
+            ids = example["token_ids"].numpy()
+            yield np.pad(ids, ((0, 0), (0, self.steps - ids.shape[1])))
 
     def _shuffled(self) -> int:
         shape, dtype = self.input_spec.shape[1:], self.input_spec.dtype

@@ -1,4 +1,4 @@
-"""The training loop: epochs, selection on dev, checkpoints.
+"""The training loop: phases of epochs, selection on dev, checkpoints.
 
 Everything random in an epoch comes from the run's seed and the number of the epoch or step, and
 a checkpoint holds all that one epoch hands to the next. A run that was killed therefore redoes
@@ -9,24 +9,24 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import checkpoint, schedule
-from trainer.configuration import Configuration
+from trainer import checkpoint
 from trainer.examples import Examples
-from trainer.loss import teacher_forced
 from trainer.model import Captioner
-from trainer.noise import Noise
+from trainer.phases import CrossEntropy, Outcome, Phase
 from trainer.progress import Progress
+from trainer.self_critical import SelfCritical
+from trainer.updates import Updates
 from transforms import files
 from transforms.errors import JobError
 
 LOGS = "logs"
+Row = dict[str, Any]
 
 
 @dataclasses.dataclass
@@ -34,14 +34,50 @@ class State:
     """What a run knows between two epochs, beside its arrays."""
 
     epoch: int = 0  # How many are done.
+    phase: int = 0  # Which phase the last of them belonged to, from 0.
+    phase_epoch: int = 0  # How many are done of that phase.
     best_score: float = -1.0
     best_epoch: int = 0
     seconds: float = 0.0
-    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    history: list[Row] = dataclasses.field(default_factory=list)
+
+
+class Totals:
+    """Sums what the steps of an epoch came to."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.loss = 0.0
+        self.tokens = self.captions = 0
+        self.means: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a step."""
+        self.loss += outcome.loss * outcome.tokens
+        self.tokens += outcome.tokens
+        self.captions += outcome.captions
+        for name, value in outcome.means.items():
+            self.means[name] = self.means.get(name, 0.0) + value * outcome.captions
+        for name, value in outcome.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + value
+
+    def row(self) -> Row:
+        """Return the means over the epoch, and the share of each part in its time."""
+        total = sum(self.seconds.values())
+        return {
+            "loss": self.loss / self.tokens,
+            **{name: value / self.captions for name, value in self.means.items()},
+            **{f"{name}_share": value / total for name, value in self.seconds.items()},
+        }
 
 
 class Trainer:
-    """Trains a captioner by teacher forcing and keeps the weights that caption dev best."""
+    """Trains a captioner, phase after phase, and keeps the weights that caption dev best.
+
+    First comes cross-entropy, then, if the configuration wants it, self-critical training from
+    the best weights of that.
+    """
 
     def __init__(
         self,
@@ -50,7 +86,7 @@ class Trainer:
         evaluate: Callable[[], float],
         folder: str,
     ) -> None:
-        """Prepare the optimiser and the graph of a step.
+        """Prepare the optimiser and the graphs of the steps.
 
         Args:
             captioner: the model, with its configuration.
@@ -59,27 +95,16 @@ class Trainer:
             folder: for the checkpoint and the logs.
         """
         self.captioner = captioner
-        self._configuration: Configuration = captioner.configuration
+        self._configuration = c = captioner.configuration
         self._examples = examples
         self._evaluate = evaluate
         self._folder = folder
-        self._steps = math.ceil(examples.images / self._configuration.batch_images)
-        self._weights = [variable.value for variable in captioner.weights]
-        self._trainable = [variable.value for variable in captioner.trainable_variables]
-        self._average = [tf.Variable(weight) for weight in self._weights]
-        self._best = [weight.numpy() for weight in self._weights]
-        self._optimizer = optimizer(self._configuration)
-        self._optimizer.build(captioner.trainable_variables)
-        self._step = tf.function(
-            self._take_step,
-            input_signature=[
-                examples.input_spec,
-                tf.TensorSpec([None, None, examples.steps], tf.int32),
-                tf.TensorSpec([2], tf.int32),
-                tf.TensorSpec([]),
-                tf.TensorSpec([]),
-            ],
-        )
+        self._steps = math.ceil(examples.images / c.batch_images)
+        self._updates = Updates(captioner)
+        self._best = [weight.numpy() for weight in self._updates.weights]
+        self._phases: list[Phase] = [CrossEntropy(self._updates, c, examples)]
+        if c.scst_epochs:
+            self._phases.append(SelfCritical(self._updates, c, examples))
 
     def run(self, max_minutes: float | None = None) -> State:
         """Train, from the checkpoint if there is one; leaves the best weights in the captioner.
@@ -91,127 +116,86 @@ class Trainer:
             UsageError: the checkpoint is damaged.
             JobError: the loss is not a number any more.
         """
-        c = self._configuration
         state = self._restore()
-        progress = Progress(c.epochs * self._steps, state.epoch * self._steps)
+        epochs = sum(phase.epochs for phase in self._phases)
+        progress = Progress(epochs * self._steps, state.epoch * self._steps)
         if state.epoch:
             progress.say(f"continuing after epoch {state.epoch}")
         with contextlib.closing(_summaries(f"{self._folder}/{LOGS}")) as summaries:
-            while state.epoch < c.epochs and state.epoch - state.best_epoch < c.patience:
-                if state.epoch and max_minutes is not None:
-                    expected = state.seconds * (state.epoch + 1) / state.epoch
-                    if expected > max_minutes * 60:
-                        progress.say(f"stopping: another epoch would take over {max_minutes} min")
-                        break
-                row = self._epoch(state, progress)
+            while (phase := self._phase(state)) is not None:
+                if max_minutes is not None and _expected(state, phase) > max_minutes * 60:
+                    progress.say(f"stopping: another epoch would take over {max_minutes} min")
+                    break
+                row = self._epoch(state, phase, progress)
                 with summaries.as_default(step=state.epoch):
                     for name, value in row.items():
-                        tf.summary.scalar(name, value)
+                        if name != "phase":
+                            tf.summary.scalar(name, value)
                 summaries.flush()
                 self._save(state)
-                progress.say(
-                    f"epoch {state.epoch}: loss {row['loss']:.4f}, dev CIDEr"
-                    f" {row['dev_cider']:.4f} (best {state.best_score:.4f}),"
-                    f" {row['tokens_per_second']:.0f} tokens/s, {row['seconds']:.0f} s"
-                )
-        self._assign(self._best)
+                progress.say(_line(row, state))
+        self._updates.assign(self._best)
         return state
 
-    def _epoch(self, state: State, progress: Progress) -> dict[str, float]:
+    def _phase(self, state: State) -> Phase | None:
+        """Return the phase of the next epoch, begun if it is another one; None at the end."""
+        while state.phase < len(self._phases):
+            phase = self._phases[state.phase]
+            waited = state.epoch - max(state.best_epoch, state.epoch - state.phase_epoch)
+            if state.phase_epoch < phase.epochs and waited < self._configuration.patience:
+                return phase
+            state.phase, state.phase_epoch = state.phase + 1, 0
+            self._updates.restart(self._best)
+        return None
+
+    def _epoch(self, state: State, phase: Phase, progress: Progress) -> Row:
         c = self._configuration
         start = time.monotonic()
-        losses = tokens = captions = 0.0
+        totals = Totals()
         best = state.best_score if state.epoch else None
-        step = first = state.epoch * self._steps
+        steps = 0
         mixed = np.random.SeedSequence([c.seed, state.epoch]).generate_state(1)
         for inputs, token_ids in self._examples.batches(c.batch_images, int(mixed[0])):
-            rate = schedule.learning_rate(c, step, self._steps)
-            decay = schedule.averaging(c, step)
-            loss, count, written = self._step(inputs, token_ids, [c.seed, step], rate, decay)
-            step += 1
-            losses += float(loss) * int(count)
-            tokens += int(count)
-            captions += int(written)
-            progress.step(state.epoch + 1, int(written), int(count), losses / tokens, best)
-            if not math.isfinite(losses):
+            step = state.phase_epoch * self._steps + steps
+            rate = phase.learning_rate(step, self._steps)
+            seed = (c.seed, state.epoch * self._steps + steps)
+            outcome = phase.step(inputs, token_ids, seed, rate, phase.averaging(step))
+            steps += 1
+            totals.add(outcome)
+            if not math.isfinite(totals.loss):
                 raise JobError(
-                    f"the loss is {float(loss)} at step {step}: lower --learning_rate, or set"
-                    " --clip_norm"
+                    f"the loss is {outcome.loss} in step {step + 1} of {phase.name}: lower"
+                    f" --{phase.rate_flag}, or set --clip_norm"
                 )
-        assert step - first == self._steps, "the examples are not as many as they said"
+            figure = _figure(totals.row())
+            progress.step(state.epoch + 1, outcome.captions, outcome.tokens, figure, best)
+        assert steps == self._steps, "the examples are not as many as they said"
         trained = time.monotonic() - start
-        with self._averaged():
+        with self._updates.averaged():
             score = self._evaluate()
             state.epoch += 1
+            state.phase_epoch += 1
             if score > state.best_score:
                 state.best_score, state.best_epoch = score, state.epoch
-                self._best = [weight.numpy() for weight in self._weights]
+                self._best = [weight.numpy() for weight in self._updates.weights]
         seconds = time.monotonic() - start
         state.seconds += seconds
         row = {
             "epoch": state.epoch,
-            "loss": losses / tokens,
+            "phase": phase.name,
+            **totals.row(),
             "dev_cider": score,
             "learning_rate": rate,
-            "captions_per_second": captions / trained,
-            "tokens_per_second": tokens / trained,
+            "captions_per_second": totals.captions / trained,
+            "tokens_per_second": totals.tokens / trained,
             "seconds": seconds,
         }
         state.history.append(row)
         return row
 
-    def _take_step(
-        self,
-        inputs: tf.Tensor,
-        token_ids: tf.Tensor,
-        seed: tf.Tensor,
-        rate: tf.Tensor,
-        decay: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        c = self._configuration
-        with tf.GradientTape() as tape:
-            loss = teacher_forced(
-                self.captioner,
-                inputs,
-                token_ids,
-                label_smoothing=c.label_smoothing,
-                noise=Noise(seed),
-            )
-        gradients = tape.gradient(loss.mean, self._trainable)
-        # The embedding's gradient is sparse, with rows several times: its norm needs the sum.
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        if c.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, c.clip_norm)
-        self._optimizer.learning_rate.assign(rate)
-        self._optimizer.apply(gradients, self.captioner.trainable_variables)
-        if c.averaging:
-            for average, weight in zip(self._average, self._weights, strict=True):
-                average.assign_add((1 - decay) * (weight - average))
-        written = tf.reduce_sum(tf.cast(tf.reduce_any(token_ids != 0, axis=2), tf.int32))
-        return loss.mean, loss.tokens, written
-
-    @contextlib.contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """Put the average in the place of the weights for a while."""
-        if not self._configuration.averaging:
-            yield
-            return
-        raw = [weight.numpy() for weight in self._weights]
-        self._assign(self._average)
-        yield
-        self._assign(raw)
-
-    def _assign(self, values: list[Any]) -> None:
-        for weight, value in zip(self._weights, values, strict=True):
-            weight.assign(value)
-
-    def _groups(self) -> dict[str, list[Any]]:
-        optimizer = [variable.value for variable in self._optimizer.variables]
-        return {"weights": self._weights, "average": self._average, "optimizer": optimizer}
-
     def _save(self, state: State) -> None:
         arrays = {f"best/{n}": value for n, value in enumerate(self._best)}
-        for group, variables in self._groups().items():
+        for group, variables in self._updates.variables().items():
             arrays |= {f"{group}/{n}": v.numpy() for n, v in enumerate(variables)}
         checkpoint.save(
             f"{self._folder}/{checkpoint.CHECKPOINT}", arrays, dataclasses.asdict(state)
@@ -222,18 +206,37 @@ class Trainer:
         if found is None:
             return State()
         arrays, state = found
-        for group, variables in self._groups().items():
+        for group, variables in self._updates.variables().items():
             for n, variable in enumerate(variables):
                 variable.assign(arrays[f"{group}/{n}"])
         self._best = [arrays[f"best/{n}"] for n in range(len(self._best))]
         return State(**state)
 
 
-def optimizer(configuration: Configuration) -> keras.optimizers.Optimizer:
-    """Make Adam (Kingma and Ba, 2015), or AdamW where there is weight decay."""
-    if configuration.weight_decay:
-        return keras.optimizers.AdamW(weight_decay=configuration.weight_decay)
-    return keras.optimizers.Adam()
+def _expected(state: State, phase: Phase) -> float:
+    """Return the seconds that the training will have taken after another epoch."""
+    like = [row for row in state.history if row.get("phase") == phase.name] or state.history[-1:]
+    return state.seconds + sum(row["seconds"] for row in like) / max(1, len(like))
+
+
+def _figure(row: Row) -> str:
+    """Say what tells best how an epoch goes."""
+    return f"reward {row['reward']:.4f}" if "reward" in row else f"loss {row['loss']:.4f}"
+
+
+def _line(row: Row, state: State) -> str:
+    """Say what an epoch came to."""
+    suffix = "_share"
+    shares = [
+        f"{name.removesuffix(suffix)} {value:.0%}"
+        for name, value in row.items()
+        if name.endswith(suffix)
+    ]
+    return (
+        f"epoch {row['epoch']}: {_figure(row)}, dev CIDEr {row['dev_cider']:.4f}"
+        f" (best {state.best_score:.4f}), {row['tokens_per_second']:.0f} tokens/s,"
+        f" {row['seconds']:.0f} s" + (f" ({', '.join(shares)})" if shares else "")
+    )
 
 
 def _summaries(folder: str) -> Any:

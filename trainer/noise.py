@@ -10,13 +10,14 @@ class Noise:
     to be saved.
     """
 
-    def __init__(self, seed: tf.Tensor | None = None) -> None:
+    def __init__(self, seed: tf.Tensor | None = None, scale: float = 1.0) -> None:
         """Start a batch.
 
         Args:
             seed: int32 [2], different for each batch; None at inference.
+            scale: what every rate is multiplied with.
         """
-        self._seed = seed
+        self._seed, self._scale = seed, scale
         self._drawn = 0
 
     @property
@@ -27,6 +28,7 @@ class Noise:
     def dropout(self, values: tf.Tensor, rate: float) -> tf.Tensor:
         """Set a share of the elements to zero and scale the others up."""
         self._drawn += 1
+        rate *= self._scale
         if self._seed is None or rate == 0.0:
             return values
         seed = tf.random.experimental.stateless_fold_in(self._seed, self._drawn)

@@ -35,7 +35,7 @@ class Progress:
         self._captions = self._tokens = 0
 
     def step(
-        self, epoch: int, captions: int, tokens: int, loss: float, score: float | None
+        self, epoch: int, captions: int, tokens: int, figure: str, score: float | None
     ) -> None:
         """Count one step and show the line if it is time.
 
@@ -43,7 +43,7 @@ class Progress:
             epoch: counted from 1.
             captions: in the step's batch.
             tokens: likewise.
-            loss: mean of the epoch so far.
+            figure: how the epoch goes so far, such as "loss 3.214".
             score: best dev CIDEr so far; None before the first.
         """
         self._done += 1
@@ -58,7 +58,7 @@ class Progress:
         line = (
             f"epoch {epoch}  step {self._done}/{self._steps} ({self._done / self._steps:.0%})"
             f"  {self._captions / seconds:.0f} captions/s  {self._tokens / seconds:.0f} tokens/s"
-            f"  {_duration(left)} left  loss {loss:.3f}"
+            f"  {_duration(left)} left  {figure}"
             + ("" if score is None else f"  dev CIDEr {score:.3f}")
         )
         self._out.write(f"\r{line}\x1b[K" if self._live else f"{line}\n")

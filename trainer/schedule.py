@@ -2,23 +2,32 @@
 
 import math
 
-from trainer.configuration import Configuration
-
 DECAY = 0.8  # Of the schedule `decay`, an epoch.
+SCHEDULES = ("cosine", "decay", "constant")
 
 
-def learning_rate(configuration: Configuration, step: int, steps_per_epoch: int) -> float:
-    """Return the rate of a step, counted from 0 over all epochs."""
-    total = configuration.epochs * steps_per_epoch
-    warmup = min(1.0, (step + 1) / max(1, configuration.warmup_steps))
-    fall = 1.0
-    if configuration.schedule == "cosine":
-        fall = (1 + math.cos(math.pi * step / total)) / 2
-    elif configuration.schedule == "decay":
-        fall = DECAY ** (step // steps_per_epoch)
-    return configuration.learning_rate * warmup * fall
+def learning_rate(peak: float, schedule: str, step: int, total: int, steps_per_epoch: int) -> float:
+    """Return the rate of a step.
+
+    Args:
+        peak: the highest rate.
+        schedule: one of SCHEDULES.
+        step: counted from 0.
+        total: steps of the whole phase.
+        steps_per_epoch: of the phase.
+    """
+    if schedule == "cosine":
+        return peak * (1 + math.cos(math.pi * step / total)) / 2
+    if schedule == "decay":
+        return peak * DECAY ** (step // steps_per_epoch)
+    return peak
 
 
-def averaging(configuration: Configuration, step: int) -> float:
+def warmup(steps: int, step: int) -> float:
+    """Return the share of the rate at a step, which rises over the first `steps`."""
+    return min(1.0, (step + 1) / max(1, steps))
+
+
+def averaging(highest: float, step: int) -> float:
     """Return the decay of the weights' average at a step: low at first, to forget the start."""
-    return min(configuration.averaging, (1 + step) / (10 + step))
+    return min(highest, (1 + step) / (10 + step))

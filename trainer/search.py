@@ -80,7 +80,7 @@ def beam_search(
     ) -> tuple[Any, ...]:
         logits, state, _ = decoder.step(last, state, memory)
         size = logits.shape[-1]
-        words = tf.nn.log_softmax(logits) + tf.constant(_banned(size))
+        words = tf.nn.log_softmax(logits) + tf.constant(banned(size))
         candidates = tf.reshape(sums[..., None] + words, [batch, width * size])
         # Twice the width: even when all of the best end, the beam is full again.
         sums, chosen = tf.math.top_k(candidates, 2 * width)
@@ -119,7 +119,8 @@ def beam_search(
     return take(tf.concat([ended[1], tokens], axis=1), chosen), scores
 
 
-def _banned(size: int) -> np.ndarray:
+def banned(size: int) -> np.ndarray:
+    """Return what is added to logits so that PAD, START and UNK are never chosen, float32 [V]."""
     return np.where(np.isin(np.arange(size), [PAD, START, UNK]), np.float32(NEVER), np.float32(0))
 
 

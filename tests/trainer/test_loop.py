@@ -13,26 +13,32 @@ class KilledError(Exception):
     pass
 
 
-def trainer(folder, examples=None, *, kill_at=None, **changes):
-    """Return a trainer on toy data; with kill_at, one that dies in that batch."""
+class Deadly(toy.ArrayExamples):
+    """Examples that kill the training in a batch, counted over its life."""
+
+    def __init__(self, kill_at):
+        super().__init__(toy.features(10), toy.token_ids(10))
+        self.left = kill_at
+
+    def batches(self, size, seed=None):
+        for batch in super().batches(size, seed):
+            if not self.left:
+                raise KilledError
+            self.left -= 1
+            yield batch
+
+
+def trainer(folder, examples=None, **changes):
+    """Return a trainer on toy data."""
     examples = examples or toy.examples()
     model = toy.captioner(**changes)
+    judged = toy.examples()
 
     def evaluate():
-        (batch,) = examples.batches(examples.images)
+        (batch,) = judged.batches(judged.images)
         return 10.0 - float(loss.teacher_forced(model, *batch).mean)
 
-    result = Trainer(model, examples, evaluate, str(folder))
-    if kill_at is not None:
-        step, calls = result._step, iter(range(kill_at))
-
-        def dying(*arguments):
-            if next(calls, None) is None:
-                raise KilledError
-            return step(*arguments)
-
-        result._step = dying
-    return result
+    return Trainer(model, examples, evaluate, str(folder))
 
 
 def weights(run):
@@ -53,17 +59,23 @@ def test_two_runs_are_equal_bit_for_bit(tmp_path):
 
 
 def test_a_killed_run_continues_to_the_result_of_an_uninterrupted_one(tmp_path):
-    whole = trainer(tmp_path / "whole", epochs=3)
+    phases = {"epochs": 2, "scst_epochs": 2, "scst_learning_rate": 0.01, "patience": 9}
+    whole = trainer(tmp_path / "whole", **phases)
     expected = whole.run()
-    # Ten images in batches of four: three steps an epoch. Killed in the first and the third.
-    for kill_at in (2, 4):
+    # Ten images in batches of four: three steps an epoch. Killed in the first epoch, in the second
+    # of cross-entropy, before self-critical training, and within that.
+    for kill_at in (2, 4, 3, 4):
         with pytest.raises(KilledError):
-            trainer(tmp_path / "killed", epochs=3, kill_at=kill_at).run()
-    continued = trainer(tmp_path / "killed", epochs=3)
+            trainer(tmp_path / "killed", Deadly(kill_at), **phases).run()
+    continued = trainer(tmp_path / "killed", **phases)
     state = continued.run()
     assert_equal(weights(continued), weights(whole))
     assert (state.best_epoch, state.best_score) == (expected.best_epoch, expected.best_score)
-    assert [row["loss"] for row in state.history] == [row["loss"] for row in expected.history]
+    assert [row["phase"] for row in state.history] == ["cross-entropy"] * 2 + ["self-critical"] * 2
+    for name in ("loss", "dev_cider"):
+        assert [r[name] for r in state.history] == [r[name] for r in expected.history]
+    rewards = [row["reward"] for row in state.history[2:]]
+    assert rewards == [row["reward"] for row in expected.history[2:]]
 
 
 def test_a_toy_batch_is_memorised(tmp_path):
@@ -107,6 +119,20 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(tmp_path):
     state = run.run()
     assert (state.epoch, state.best_epoch, state.best_score) == (4, 2, 0.5)
     assert_equal(weights(run), seen[1])
+
+
+def test_self_critical_training_starts_from_the_best_weights(tmp_path):
+    run = trainer(tmp_path, epochs=9, patience=2, scst_epochs=1, scst_learning_rate=0.0)
+    scores = iter([0.1, 0.5, 0.3, 0.4, 0.5])
+    seen = []
+
+    def evaluate():
+        seen.append(weights(run))
+        return next(scores)
+
+    run._evaluate = evaluate
+    assert run.run().epoch == 5
+    assert_equal(seen[4], seen[1])
 
 
 def test_no_epoch_starts_that_would_end_too_late(tmp_path):

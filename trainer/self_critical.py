@@ -1,0 +1,162 @@
+"""Self-critical training: captions that score better than their siblings become likelier.
+
+Rennie et al., "Self-critical Sequence Training for Image Captioning", CVPR 2017 (the greedy
+caption's score as the baseline); Luo, "A Better Variant of Self-Critical Sequence Training",
+2020, arXiv:2003.09971 (the mean score of the image's other samples).
+"""
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from trainer import schedule
+from trainer.configuration import Configuration
+from trainer.examples import Examples
+from trainer.loss import Loss, policy_gradient, teacher_forced
+from trainer.noise import Noise
+from trainer.phases import Outcome, step_signature
+from trainer.reward import Reward
+from trainer.sampling import sample
+from trainer.updates import Updates
+
+SELF_CRITICAL = "self-critical"
+
+
+class SelfCritical:
+    """A phase that samples captions, scores them by CIDEr-D and learns from the difference."""
+
+    name = SELF_CRITICAL
+    rate_flag = "scst_learning_rate"
+
+    def __init__(self, updates: Updates, configuration: Configuration, examples: Examples) -> None:
+        """Prepare the graphs; the training captions are indexed before the first step.
+
+        Args:
+            updates: of the captioner.
+            configuration: the run's.
+            examples: the training split.
+        """
+        self.epochs = configuration.scst_epochs
+        self._updates, self._configuration = updates, configuration
+        self._examples = examples
+        self._reward: Reward | None = None
+        ids = tf.TensorSpec([None, None, examples.steps - 1], tf.int32)
+        self._sample = tf.function(
+            self._draw, input_signature=[examples.input_spec, tf.TensorSpec([2], tf.int32)]
+        )
+        self._step = tf.function(
+            self._learn,
+            input_signature=step_signature(examples, ids, tf.TensorSpec([None, None])),
+        )
+
+    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+        """See `trainer.phases.Phase`."""
+        c = self._configuration
+        return schedule.learning_rate(
+            c.scst_learning_rate,
+            c.scst_schedule,
+            step,
+            c.scst_epochs * steps_per_epoch,
+            steps_per_epoch,
+        )
+
+    def averaging(self, step: int) -> float:
+        """See `trainer.phases.Phase`; the average starts from good weights."""
+        return self._configuration.averaging
+
+    def step(
+        self,
+        inputs: tf.Tensor,
+        token_ids: tf.Tensor,
+        seed: tuple[int, int],
+        rate: float,
+        decay: float,
+    ) -> Outcome:
+        """See `trainer.phases.Phase`."""
+        if self._reward is None:
+            self._reward = Reward(self._examples.captions())
+        c = self._configuration
+        times = [time.monotonic()]
+        drawn = self._sample(inputs, seed).numpy()
+        times.append(time.monotonic())
+        rewards = self._reward.score(np.asarray(token_ids), drawn)
+        samples, advantages = advantage(drawn, rewards, greedy=c.scst_baseline == "greedy")
+        times.append(time.monotonic())
+        loss, tokens = self._step(inputs, token_ids, samples, advantages, seed, rate, decay)
+        outcome = float(loss), int(tokens), int(np.prod(samples.shape[:2]))
+        times.append(time.monotonic())
+        seconds = dict(zip(("sampling", "reward", "update"), np.diff(times).tolist(), strict=True))
+        means = {
+            "reward": float(rewards[:, : c.scst_samples].mean()),
+            "sampled_length": float((samples != 0).sum() / outcome[2]),
+        }
+        return Outcome(*outcome, means, seconds)
+
+    def _draw(self, inputs: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        c = self._configuration
+        captioner = self._updates.captioner
+        return sample(
+            captioner,
+            captioner.prepare(inputs),
+            seed=seed,
+            samples=c.scst_samples,
+            greedy=c.scst_baseline == "greedy",
+            temperature=c.scst_temperature,
+            max_length=self._examples.steps - 2,
+        )
+
+    def _learn(
+        self,
+        inputs: tf.Tensor,
+        token_ids: tf.Tensor,
+        samples: tf.Tensor,
+        advantages: tf.Tensor,
+        seed: tf.Tensor,
+        rate: tf.Tensor,
+        decay: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        c = self._configuration
+        captioner = self._updates.captioner
+
+        def noise() -> Noise | None:
+            return Noise(seed, scale=c.scst_dropout) if c.scst_dropout else None
+
+        def objective() -> Loss:
+            loss = policy_gradient(
+                captioner,
+                inputs,
+                samples,
+                advantages,
+                temperature=c.scst_temperature,
+                noise=noise(),
+            )
+            if not c.scst_cross_entropy:
+                return loss
+            likelihood = teacher_forced(
+                captioner, inputs, token_ids, label_smoothing=c.label_smoothing, noise=noise()
+            )
+            return Loss(loss.mean + c.scst_cross_entropy * likelihood.mean, loss.tokens)
+
+        return self._updates.apply(objective, rate, decay)
+
+
+def advantage(
+    drawn: npt.NDArray[np.int32], rewards: npt.NDArray[np.float32], *, greedy: bool
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Say how much better each sample is than what it is compared with.
+
+    Args:
+        drawn: int32 [B, K, S]; with `greedy`, the last caption of each image is the greedy one.
+        rewards: float32 [B, K].
+        greedy: compare with that one, which is then no sample; otherwise with the mean of the
+            image's other samples.
+
+    Returns:
+        The samples, and float32 of their first two axes.
+    """
+    if greedy:
+        return drawn[:, :-1], rewards[:, :-1] - rewards[:, -1:]
+    others = (rewards.sum(axis=1, keepdims=True) - rewards) / (rewards.shape[1] - 1)
+    return drawn, rewards - others
