@@ -1,0 +1,303 @@
+"""How fast `pipeline.caption` is: beside its parts, beside others, with more workers and images.
+
+    python -m benchmarks.captioning
+    python -m benchmarks.captioning --images=photos --captioner=out/captioner
+
+Prints tables and writes the same as JSON. All comparisons are made in one run on the same images,
+in turn, and the median counts. The peers need `pip install -e '.[peers]'`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import options, photos, report
+from benchmarks.harness import Contender, Measured, compare
+from benchmarks.report import Goal, number, percent
+from transforms.commandline import Exit, Parser, positive, run
+
+PROG = "python -m benchmarks.captioning"
+PARTS = ("parts", "peers", "workers", "growth")
+STAGES = ("read", "decode and resize", "encoder", "beam search", "write")
+# Images a peer needs to be timed well, as a share of those of the job.
+SLOW = {"Keras loop": 0.1, "ViT-GPT2": 0.012, "BLIP-base": 0.008}
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Run the benchmark.
+
+    Raises:
+        UsageError: wrong flags, or no captioner.
+    """
+    parser = build_parser()
+    settings = options.parse(parser, argv)
+    facts: dict[str, Any] = {"machine": report.machine(), "settings": vars(settings)}
+    goals: list[Goal] = []
+    job = None
+    for part in settings.parts:
+        if part == "parts":
+            measured, found = parts(settings)
+            job = measured
+        elif part == "peers":
+            measured, found = peers(settings, job)
+        elif part == "workers":
+            measured, found = workers(settings)
+        else:
+            measured, found = growth(settings)
+        facts[part] = [one.as_json() for one in measured]
+        goals += found
+    print(f"\n## Goals\n\n{report.goals(goals)}")
+    facts["goals"] = [vars(goal) | {"verdict": goal.verdict} for goal in goals]
+    report.write(settings.json, facts)
+    return Exit.DONE
+
+
+def build_parser() -> Parser:
+    """Return the parser of the command line."""
+    parser = options.parser(PROG, "Measure captioning.", "captioning", PARTS)
+    options.add_captioner(parser)
+    parser.add_argument("--peer_images", type=positive, default=600, help="images for the peers")
+    parser.add_argument(
+        "--many", type=positive, default=10_000, help="images of the larger run of `growth`"
+    )
+    return parser
+
+
+def parts(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
+    """Measure the job and each of its stages alone."""
+    images, warm = options.pictures(settings, settings.count), options.warm(settings)
+    some = photos.take(images, min(settings.count, 500), settings.work)
+    searched = {"captioner": settings.captioner, **options.search(settings)}
+    goals: list[Goal] = []
+    everything: list[Measured] = []
+    shared = [
+        Contender("read", "benchmarks.stages:read", {"images": some}),
+        Contender(
+            "decode and resize",
+            "benchmarks.stages:decode",
+            {"images": some, "size": options.input_size(settings.captioner)},
+        ),
+        Contender("write", "benchmarks.stages:write", {"count": 1000}),
+    ]
+    per_engine = [
+        [
+            job(f"beamcap, {engine}", images, warm, settings, settings.count, engine),
+            Contender(
+                f"encoder, {engine}",
+                "benchmarks.stages:encode",
+                {"images": some, "captioner": settings.captioner, "engine": engine},
+            ),
+            Contender(
+                f"beam search, {engine}",
+                "benchmarks.stages:search",
+                {"images": some, "engine": engine, **searched},
+            ),
+        ]
+        for engine in settings.engines
+    ]
+    measured = compare([*shared, *(one for three in per_engine for one in three)], settings.rounds)
+    found = {one.name: one for one in measured}
+    for engine in settings.engines:
+        whole = found[f"beamcap, {engine}"]
+        stages = [
+            found.get(stage) or found[f"{stage}, {engine}"]
+            for stage in ("read", "decode and resize", "encoder", "beam search", "write")
+        ]
+        print(f"\n## {engine}: the job and its stages, each alone on all cores\n")
+        print(stage_table(whole, stages))
+        goals += stage_goals(engine, whole, stages, 0.65)
+        everything += [whole]
+    return [*everything, *(one for one in measured if one not in everything)], goals
+
+
+def stage_table(whole: Measured, stages: Sequence[Measured]) -> str:
+    """Return the table of a job and its stages."""
+    rows = []
+    for one in [*stages, whole]:
+        share = one.seconds_per_image / whole.seconds_per_image
+        rows.append(
+            [
+                one.name if not one.problem else f"{one.name}: {one.problem[:60]}",
+                percent(share),
+                f"{number(one.seconds_per_image * 1000)} ms",
+                number(one.rate),
+                f"{number(one.cpu_seconds_per_image * 1000)} ms",
+                report.megabytes(one.median("peak_bytes")),
+            ]
+        )
+    header = ["", "of the job's time", "an image", "images/s", "CPU an image", "peak memory"]
+    return report.table(header, rows)
+
+
+def stage_goals(
+    engine: str, whole: Measured, stages: Sequence[Measured], share: float
+) -> list[Goal]:
+    """Return what the stages say of the job: nothing between them, and the encoder first."""
+    total = sum(stage.seconds_per_image for stage in stages)
+    encoder = next(stage for stage in stages if stage.name.startswith("encoder"))
+    return [
+        Goal(f"{engine}: sum of the stages / job", total / whole.seconds_per_image, 0.90),
+        Goal(
+            f"{engine}: encoder / job", encoder.seconds_per_image / whole.seconds_per_image, share
+        ),
+    ]
+
+
+def peers(
+    settings: argparse.Namespace, measured: Sequence[Measured] | None
+) -> tuple[list[Measured], list[Goal]]:
+    """Measure what others offer, on the same images, in turn with the job."""
+    count = settings.peer_images
+    searched = {"captioner": settings.captioner, **options.search(settings)}
+    generated = {"beam_width": settings.beam_width, "words": 12}
+    images = options.pictures(settings, count)
+
+    def folder(name: str) -> str:
+        share = SLOW.get(name, 1.0)
+        least = 8 if count >= 100 else 2
+        return photos.take(images, max(least, round(count * share)), settings.work)
+
+    base = "benchmarks.peers"
+    contenders = [
+        job(f"beamcap, {engine}", images, options.warm(settings), settings, count, engine)
+        for engine in settings.engines
+    ]
+    for name, module in (
+        ("tf.data and Keras", "tf_data"),
+        ("Beam RunInference", "run_inference"),
+        ("Ray Data", "ray_data"),
+        ("Keras loop", "keras_loop"),
+    ):
+        arguments = {"images": folder(name), **searched}
+        contenders.append(Contender(name, f"{base}.{module}:run", arguments))
+    for name, function in (("ViT-GPT2", "vit_gpt2"), ("BLIP-base", "blip")):
+        arguments = {"images": folder(name), **generated}
+        contenders.append(Contender(name, f"{base}.hugging_face:{function}", arguments, once=True))
+    result = compare(contenders, settings.rounds)
+    ours = max(
+        (one for one in result[: len(settings.engines)] if not one.problem),
+        key=lambda one: one.rate,
+        default=result[0],
+    )
+    print(f"\n## Beside others\n\n{report.contenders(result, ours)}")
+    wanted = {
+        "tf.data and Keras": 1.8,
+        "Beam RunInference": 1.5,
+        "Ray Data": 1.5,
+        "ViT-GPT2": 60.0,
+        "BLIP-base": 150.0,
+    }
+    goals = [
+        Goal(f"{ours.name} / {one.name}", ours.rate / one.rate, wanted[one.name])
+        for one in result
+        if one.name in wanted
+    ]
+    return result, goals
+
+
+def workers(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
+    """Measure two worker processes beside one that has one core.
+
+    Processes start anew with each job: the time of a small job is taken off that of a large one.
+    """
+    engine = settings.engines[-1]
+    few, many = max(1, settings.count // 4), settings.count
+    two = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+    measured = []
+    contenders = []
+    for name, cores, flags in (("one worker, one core", 1, []), ("two workers", 0, two)):
+        for count in (few, many):
+            folder = options.pictures(settings, count)
+            contenders.append(
+                job(
+                    f"{name}, {count} images",
+                    folder,
+                    "",
+                    settings,
+                    count,
+                    engine,
+                    [*flags, f"--unit_size={max(1, few // 8)}"],
+                    cores,
+                )
+            )
+    found = compare(contenders, settings.rounds)
+    for name, small, large in (
+        ("one worker, one core", found[0], found[1]),
+        ("two workers", found[2], found[3]),
+    ):
+        measured.append(slope(name, small, large))
+    print(f"\n## Workers ({engine})\n\n{report.contenders(measured, measured[-1])}")
+    ratio = measured[1].rate / measured[0].rate
+    return [*measured, *found], [Goal("two workers / one worker on one core", ratio, 1.85)]
+
+
+def slope(name: str, small: Measured, large: Measured) -> Measured:
+    """Return what an image costs in a large job that it does not cost in a small one."""
+    problem = small.problem or large.problem
+    result = Measured(name, problem=problem)
+    if not problem:
+        result.runs = [
+            {
+                "images": large.median("images") - small.median("images"),
+                "seconds": large.median("seconds") - small.median("seconds"),
+                "cpu_seconds": large.median("cpu_seconds") - small.median("cpu_seconds"),
+                "peak_bytes": large.median("peak_bytes"),
+            }
+        ]
+    return result
+
+
+def growth(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
+    """Measure ten times as many images."""
+    engine = settings.engines[-1]
+    contenders = [
+        job(
+            f"{count:,} images",
+            options.pictures(settings, count),
+            options.warm(settings),
+            settings,
+            count,
+            engine,
+        )
+        for count in (max(1, settings.many // 10), settings.many)
+    ]
+    few, many = measured = compare(contenders, 1)
+    print(f"\n## More images ({engine})\n\n{report.contenders(measured, many)}")
+    memory = many.median("peak_bytes") / few.median("peak_bytes")
+    time = many.seconds_per_image / few.seconds_per_image
+    return measured, [
+        Goal(f"time an image, {many.name} / {few.name}", time, 1.10, most=True),
+        Goal(f"peak memory, {many.name} / {few.name}", memory, 1.10, most=True),
+    ]
+
+
+def job(
+    name: str,
+    images: str,
+    warm: str,
+    settings: argparse.Namespace,
+    count: int,
+    engine: str,
+    flags: Sequence[str] = (),
+    cores: int = 0,
+) -> Contender:
+    """Return the job as a contender; the page, which is one cost a job, is left out."""
+    arguments = {
+        "module": "pipeline.caption",
+        "images": images,
+        "warm": warm,
+        "count": count,
+        "flags": [
+            f"--captioner={settings.captioner}",
+            f"--beam_width={settings.beam_width}",
+            f"--length_penalty={settings.length_penalty}",
+            "--page_images=0",
+            *options.engine_flags(engine),
+            *flags,
+        ],
+    }
+    return Contender(name, "benchmarks.jobs:run", arguments, cores)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,49 @@
+"""Runs of the project's own jobs, timed when warm: the models loaded, the imports made."""
+
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import child, photos
+
+
+def run(
+    module: str,
+    images: str,
+    flags: Sequence[str],
+    warm: str = "",
+    count: int | None = None,
+    again: bool = False,
+) -> dict[str, Any]:
+    """Run a job on a folder of images.
+
+    Args:
+        module: `pipeline.caption` or `pipeline.preprocess`.
+        images: the folder.
+        flags: all but --images and --output.
+        warm: folder to run on first; empty to time a run of a process that begins.
+        count: images of the folder, where that is known.
+        again: whether to run on the same output once more, which finds nothing to do.
+    """
+    job = importlib.import_module(module)
+    arguments = ["--runner=DirectRunner", *flags]
+    with tempfile.TemporaryDirectory() as folder:
+        if warm:
+            job.main([*arguments, f"--images={warm}", f"--output={folder}/warm"])
+            shutil.rmtree(Path(folder, "warm"))
+        with child.timed() as section:
+            job.main([*arguments, f"--images={images}", f"--output={folder}/out"])
+        facts = section.facts(count or len(photos.paths(images)))
+        if again:
+            with child.timed() as rerun:
+                job.main([*arguments, f"--images={images}", f"--output={folder}/out"])
+            facts["rerun_seconds"] = rerun.seconds
+        facts["bytes_written"] = sum(
+            path.stat().st_size for path in Path(folder, "out").rglob("*") if path.is_file()
+        )
+    os.sync()
+    return facts

@@ -1,0 +1,65 @@
+"""A captioner's parts for measuring: its encoder and its search, with a given engine."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transforms import captioner, tensorflow_start
+from transforms.errors import UsageError
+
+BATCH = 32
+
+
+class Parts(NamedTuple):
+    """A captioner in two halves.
+
+    Attributes:
+        size: (height, width) of its pictures, in pixels.
+        encode: uint8 [B, height, width, 3] to features of the engine's own kind.
+        search: features to captions.
+    """
+
+    size: tuple[int, int]
+    encode: Callable[[np.ndarray], Any]
+    search: Callable[[Any], list[str]]
+
+
+def load(folder: str, engine: str, beam_width: int, length_penalty: float) -> Parts:
+    """Load a captioner in an engine, with the search that the job uses with it."""
+    if engine != "tensorflow":
+        raise UsageError(f"engine {engine!r}: use tensorflow")
+    return savedmodel(folder, beam_width, length_penalty)
+
+
+def savedmodel(folder: str, beam_width: int, length_penalty: float) -> Parts:
+    """Load a captioner's SavedModel in TensorFlow; the search is inside its graph."""
+    tensorflow_start.start()
+    import tensorflow as tf
+
+    manifest = captioner.read_manifest(folder)
+    model = tf.saved_model.load(f"{folder}/{captioner.SAVED_MODEL}")
+    encode, search = model.signatures["encode"], model.signatures["caption_features"]
+    width, penalty = tf.constant(beam_width), tf.constant(length_penalty, tf.float32)
+
+    def captions(features: Any) -> list[str]:
+        found = search(features=features, beam_width=width, length_penalty=penalty)["caption"]
+        return [caption.decode() for caption in found.numpy()]
+
+    # The model must outlive its signatures.
+    parts = Parts(
+        size=tuple(manifest["encoder"]["input_size"]),
+        encode=lambda pixels: encode(pixels=tf.constant(pixels))["features"],
+        search=captions,
+    )
+    captions.model = model  # type: ignore[attr-defined]  # only held
+    return parts
+
+
+def keras_encoder(folder: str) -> Any:
+    """Return the CNN of a captioner as a Keras model, from pixels to features."""
+    tensorflow_start.start()
+    from transforms import encoders
+
+    facts = captioner.read_manifest(folder)["encoder"]
+    return encoders.load(facts["name"], facts["weights"], features=facts["features"]).model

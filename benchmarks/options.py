@@ -1,0 +1,102 @@
+"""Flags that the benchmarks share, and what follows from them."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import photos
+from pipeline.common.paths import absolute
+from transforms.commandline import Parser, parse_strictly, positive
+from transforms.errors import UsageError
+
+WARM = 64
+
+
+def parser(prog: str, description: str, name: str, parts: Sequence[str]) -> Parser:
+    """Return a parser with the flags that all have.
+
+    Args:
+        prog: the command.
+        description: of it.
+        name: of the JSON file.
+        parts: what it measures, in order.
+    """
+    result = Parser(prog, description)
+    result.set_defaults(known_parts=tuple(parts))
+    result.add_argument(
+        "--parts", default=",".join(parts), help="what to measure, separated by commas"
+    )
+    result.add_argument("--images", default="", help="folder of images; default: drawn JPEGs")
+    result.add_argument("--count", type=positive, default=1000, help="images of a run")
+    result.add_argument("--rounds", type=positive, default=3, help="runs of each contender")
+    result.add_argument("--work", default="out/benchmarks", help="folder for images and results")
+    result.add_argument("--json", default="", help=f"default: {name}.json in --work")
+    result.set_defaults(json_name=f"{name}.json")
+    return result
+
+
+def add_captioner(result: Parser) -> None:
+    """Add the flags of captioning."""
+    result.add_argument("--captioner", required=True, help="folder of a captioner")
+    result.add_argument("--beam_width", type=positive, default=3, help="hypotheses kept")
+    result.add_argument("--length_penalty", type=float, default=0.7, help="see pipeline.caption")
+    result.add_argument(
+        "--engines", default="", help="separated by commas; default: all that are installed"
+    )
+
+
+def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line.
+
+    Raises:
+        UsageError: an unknown flag, part or engine.
+    """
+    settings = parse_strictly(result, argv)
+    settings.parts = [part for part in settings.parts.split(",") if part]
+    for part in settings.parts:
+        if part not in settings.known_parts:
+            known = ", ".join(settings.known_parts)
+            raise UsageError(f"--parts={part}: there is no such part; use some of {known}")
+    # Runs are processes of their own, with another working folder.
+    for name in ("images", "work", "captioner", "dataset"):
+        if getattr(settings, name, ""):
+            setattr(settings, name, absolute(getattr(settings, name)))
+    settings.json = settings.json or f"{settings.work}/{settings.json_name}"
+    del settings.known_parts, settings.json_name
+    if hasattr(settings, "engines"):
+        settings.engines = [e for e in settings.engines.split(",") if e] or engines()
+    return settings
+
+
+def engines() -> list[str]:
+    """Return the engines that are installed, the one that is always there first."""
+    return ["tensorflow"]
+
+
+def engine_flags(engine: str) -> list[str]:
+    """Return the flags of a job that choose an engine."""
+    return []
+
+
+def pictures(settings: argparse.Namespace, count: int) -> str:
+    """Return a folder with that many pictures, of the user's or drawn."""
+    if settings.images:
+        return photos.take(settings.images, count, settings.work)
+    return photos.folder(settings.work, count)
+
+
+def warm(settings: argparse.Namespace) -> str:
+    """Return a folder with the few pictures that a job warms up with."""
+    return pictures(settings, min(WARM, settings.count))
+
+
+def search(settings: argparse.Namespace) -> dict[str, Any]:
+    """Return what shapes the search."""
+    return {"beam_width": settings.beam_width, "length_penalty": settings.length_penalty}
+
+
+def input_size(captioner: str) -> list[int]:
+    """Return the (height, width) of a captioner's pictures."""
+    from transforms.captioner import read_manifest
+
+    return read_manifest(captioner)["encoder"]["input_size"]

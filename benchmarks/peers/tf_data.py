@@ -1,0 +1,37 @@
+"""tf.data reads, decodes and batches in parallel; a compiled Keras model captions the batches.
+
+As https://www.tensorflow.org/guide/data_performance says: parallel map, batch, prefetch, AUTOTUNE.
+"""
+
+from typing import Any
+
+from benchmarks import child, photos
+from benchmarks.peers.keras_model import KerasCaptioner
+
+BATCH = 32
+
+
+def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> dict[str, Any]:
+    """Caption a folder."""
+    model = KerasCaptioner(captioner, beam_width, length_penalty)
+    paths = photos.paths(images)
+    for _ in batches(paths[:BATCH], model.size):
+        model.caption(_)
+    with child.timed() as section:
+        captions: list[str] = []
+        for batch in batches(paths, model.size):
+            captions += model.caption(batch)
+    return section.facts(len(captions))
+
+
+def batches(paths: list[str], size: tuple[int, int]) -> Any:
+    """Return the tf.data pipeline, of uint8 [B, height, width, 3]."""
+    import tensorflow as tf
+
+    def load(path: Any) -> Any:
+        pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+        scaled = tf.image.resize(pixels, size, "bicubic", antialias=True)
+        return tf.saturate_cast(tf.round(scaled), tf.uint8)
+
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    return files.map(load, tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)

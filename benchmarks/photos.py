@@ -1,0 +1,122 @@
+"""JPEGs to measure with: drawn, each another, and as hard to decode as photographs.
+
+Natural images have a spectrum that falls with the frequency (Field, 1987), and colours that vary
+less than brightness. A few large textures of that kind are drawn; a picture is a window on one of
+them, mixed with a window on another. A 640x480 picture has about 75 kB, as one from a camera
+has in that quality.
+"""
+
+import functools
+import hashlib
+import io
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+TEXTURES = 6
+QUALITY = 88
+VERSION = 1
+CHUNK = 100
+
+
+def folder(root: str, count: int, size: tuple[int, int] = (640, 480)) -> str:
+    """Return a folder with drawn pictures, which is kept for the next time.
+
+    Args:
+        root: where such folders are kept.
+        count: pictures.
+        size: (width, height) in pixels.
+    """
+    place = Path(root, f"photos-{VERSION}-{size[0]}x{size[1]}-{count}")
+    if (place / "done").exists():
+        return str(place)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    print(f"drawing {count:,} pictures of {size[0]}x{size[1]} into {place}", file=sys.stderr)
+    spans = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    if len(spans) == 1:
+        _draw(str(place), *spans[0], size)
+    else:
+        with ProcessPoolExecutor() as pool:
+            list(
+                pool.map(
+                    _draw, [str(place)] * len(spans), *zip(*spans, strict=True), [size] * len(spans)
+                )
+            )
+    (place / "done").touch()
+    return str(place)
+
+
+def take(source: str, count: int, root: str) -> str:
+    """Return a folder with links to the first images of a source that a user names.
+
+    Args:
+        source: folder or glob of images, on this machine.
+        count: images wanted; fewer where there are fewer.
+        root: where such folders are kept.
+    """
+    from transforms import sources
+
+    place = Path(root, "taken-" + hashlib.sha256(f"{source}\n{count}".encode()).hexdigest()[:16])
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for number, ref in zip(range(count), sources.list_images(source), strict=False):
+        path = Path(ref.uri).resolve()
+        (place / f"{number:07}{path.suffix}").symlink_to(path)
+    return str(place)
+
+
+def paths(place: str, count: int | None = None) -> list[str]:
+    """Return the paths of a folder's pictures, in order."""
+    found = sorted(str(path) for path in Path(place).iterdir() if path.name != "done")
+    return found[:count]
+
+
+def draw(number: int, size: tuple[int, int]) -> bytes:
+    """Return the JPEG of a number, always the same."""
+    width, height = size
+    random = np.random.default_rng([VERSION, number])
+    mixed = np.zeros((height, width, 3), np.float32)
+    for share in (0.7, 0.3):
+        texture = _texture(int(random.integers(TEXTURES)), max(2 * height, 2 * width))
+        top = int(random.integers(texture.shape[0] - height + 1))
+        left = int(random.integers(texture.shape[1] - width + 1))
+        window = texture[top : top + height, left : left + width]
+        mixed += share * window[:, :: random.choice([-1, 1])]
+    contrast, brightness = random.uniform(40, 70), random.uniform(90, 160)
+    pixels = (mixed * contrast + brightness).clip(0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+@functools.lru_cache(maxsize=2 * TEXTURES)
+def _texture(number: int, side: int) -> np.ndarray:
+    """Return float32 [side, side, 3] with mean 0 and variance 1 in each channel."""
+    random = np.random.default_rng([VERSION, number, side])
+    down, across = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]
+    falling = 1 / np.maximum(np.hypot(down, across), 1 / side) ** 1.2
+    planes = []
+    for _ in range(3):
+        noise = np.fft.rfft2(random.standard_normal((side, side)))
+        plane = np.fft.irfft2(noise * falling, (side, side))
+        planes.append((plane / plane.std()).astype(np.float32))
+    luminance, *colours = planes
+    red, blue = 0.3 * colours[0], 0.3 * colours[1]
+    mixed = np.stack([luminance + red, luminance - red - blue, luminance + blue], axis=-1)
+    return mixed / mixed.std(axis=(0, 1))
+
+
+def _draw(place: str, start: int, end: int, size: tuple[int, int]) -> None:
+    for number, data in _drawn(start, end, size):
+        Path(place, f"{number:07}.jpg").write_bytes(data)
+
+
+def _drawn(start: int, end: int, size: tuple[int, int]) -> Iterator[tuple[int, bytes]]:
+    for number in range(start, end):
+        yield number, draw(number, size)

@@ -1,0 +1,127 @@
+"""The stages of a job, each alone and at its best on the cores that it may use."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from benchmarks import child, models, photos
+
+T = TypeVar("T")
+R = TypeVar("R")
+LEAST_SECONDS = 2.0
+
+
+def read(images: str) -> dict[str, Any]:
+    """Read files as a job does: once to know their content, once to decode them."""
+    from pipeline.common import fingerprints
+    from transforms import sources
+
+    refs = list(sources.list_images(images))
+
+    def both(ref: Any) -> int:
+        fingerprints.fingerprint(ref)
+        data = sources.read(ref)
+        fingerprints.digest(data)
+        return len(data)
+
+    return _threaded(both, refs)
+
+
+def decode(images: str, size: tuple[int, int]) -> dict[str, Any]:
+    """Decode and resize images that are in memory."""
+    from transforms import images as decoder
+
+    data = [_bytes(path) for path in photos.paths(images)]
+    return _threaded(lambda one: decoder.decode(one, (size[0], size[1])), data)
+
+
+def encode(images: str, captioner: str, engine: str) -> dict[str, Any]:
+    """Run the encoder on batches that are ready: the ceiling of the job."""
+    parts = models.load(captioner, engine, 3, 0.7)
+    batch = pixels(images, parts.size)
+    return _repeated(lambda: np.asarray(parts.encode(batch)), len(batch))
+
+
+def search(
+    images: str, captioner: str, engine: str, beam_width: int, length_penalty: float
+) -> dict[str, Any]:
+    """Search for the captions of features that are ready."""
+    parts = models.load(captioner, engine, beam_width, length_penalty)
+    features = [parts.encode(pixels(images, parts.size, start)) for start in (0, models.BATCH)]
+
+    def work() -> list[str]:
+        return [caption for one in features for caption in parts.search(one)]
+
+    words = [len(caption.split()) for caption in work()]
+    facts = _repeated(work, len(words))
+    return {**facts, "words": float(np.mean(words))}
+
+
+def write(count: int) -> dict[str, Any]:
+    """Write the rows of units of captions, with the files that go with them."""
+    from pipeline.captioning import parts
+
+    def rows(unit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        table, index = [], []
+        for number in range(count):
+            key = f"{unit:05}/{number:07}.jpg"
+            base = {"key": key, "uri": f"/data/photos/{key}", "sha256": f"{number:064x}"}
+            caption = "a brown dog is running through the green grass"
+            others = [{"caption": f"{caption} {k}", "score": -1.5} for k in range(2)]
+            scored = {"caption": caption, "score": -1.25, "alternatives": others}
+            table.append({**base, "width": 640, "height": 480, **scored})
+            facts = {"size": 100_000 + number, "modified": 1.7e9 + number}
+            index.append({**base, **facts, "stage": None, "code": None, "message": None})
+        return table, index
+
+    units = [rows(unit) for unit in range(4)]
+    with tempfile.TemporaryDirectory() as folder:
+
+        def work() -> None:
+            for number, (table, index) in enumerate(units):
+                parts.write(folder, f"unit-{number}", table, index, {})
+
+        return _repeated(work, len(units) * count)
+
+
+def pixels(images: str, size: tuple[int, int], start: int = 0) -> np.ndarray:
+    """Return a batch of decoded pictures, uint8 [BATCH, height, width, 3]."""
+    from transforms import images as decoder
+
+    paths = photos.paths(images)
+    chosen = [paths[n % len(paths)] for n in range(start, start + models.BATCH)]
+    return np.stack([decoder.decode(_bytes(path), size).pixels for path in chosen])
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as stream:  # noqa: PTH123  # thousands of times, timed
+        return stream.read()
+
+
+def _threaded(function: Callable[[T], R], items: Sequence[T]) -> dict[str, Any]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    threads = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(threads) as pool:
+
+        def work() -> None:
+            for _ in pool.map(function, items):
+                pass
+
+        return _repeated(work, len(items))
+
+
+def _repeated(work: Callable[[], object], images: int) -> dict[str, Any]:
+    """Time work that does some images, after one go to warm up, for a few seconds."""
+    work()
+    times = 0
+    with child.timed() as section:
+        end = time.perf_counter() + LEAST_SECONDS
+        while not times or time.perf_counter() < end:
+            work()
+            times += 1
+    return section.facts(images * times)
