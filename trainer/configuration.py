@@ -45,21 +45,40 @@ class Configuration:
     The defaults are the recipe `attention-lstm`.
     """
 
-    decoder: str = _option("lstm", "kind of recurrent layer", choices=("lstm", "gru"))
-    layers: int = _option(1, "recurrent layers", parse=commandline.positive)
-    units: int = _option(512, "units of each recurrent layer", parse=commandline.positive)
+    decoder: str = _option(
+        "lstm",
+        "recurrent layers of one kind, two LSTMs with attention between, or a transformer",
+        choices=("lstm", "gru", "topdown", "transformer"),
+    )
+    layers: int = _option(1, "layers of the decoder", parse=commandline.positive)
+    units: int = _option(512, "units of each layer", parse=commandline.positive)
     embedding: int = _option(256, "numbers per word", parse=commandline.positive)
     hidden: int = _option(
-        512, "units between the recurrent layers and the words; 0 for none", parse=commandline.count
+        512, "units between the layers and the words; 0 for none", parse=commandline.count
     )
-    attention: str = _option("soft", "attention over the feature grid", choices=("none", "soft"))
-    attention_units: int = _option(128, "units of the attention", parse=commandline.positive)
+    attention: str = _option(
+        "soft",
+        "attention over the feature grid; adaptive may also look away from it",
+        choices=("none", "soft", "adaptive"),
+    )
+    attention_units: int = _option(
+        128, "units of a recurrent decoder's attention", parse=commandline.positive
+    )
+    heads: int = _option(8, "heads of a transformer's attention", parse=commandline.positive)
+    feed_forward: int = _option(
+        1024, "units of a transformer's feed-forward layers", parse=commandline.positive
+    )
     inject: str = _option(
         "init",
         "where the image enters: first state, every input, or after the layers",
         choices=("init", "par", "merge"),
     )
     residual: bool = _option(False, "add each upper layer's input to its output")
+    normalization: str = _option(
+        "none",
+        "of recurrent layers' inputs and outputs (layer), or of the projected image (batch)",
+        choices=("none", "layer", "batch"),
+    )
     tie: bool = _option(False, "one matrix for the words' embeddings and their output weights")
     convolutions: tuple[int, ...] = _option(
         (), "channels of a CNN trained from the pixels, such as 32,64,128", parse=_widths
@@ -68,6 +87,12 @@ class Configuration:
         96, "side in pixels to which that CNN scales an image", parse=commandline.positive
     )
     dropout: float = _option(0.5, "share of words' and outputs' elements dropped", parse=_share)
+    variational_dropout: bool = _option(
+        False, "drop the same elements of words and outputs throughout a caption"
+    )
+    recurrent_dropout: float = _option(
+        0.0, "share of a recurrent state's elements dropped throughout a caption", parse=_share
+    )
     feature_dropout: float = _option(0.3, "share of the image's elements dropped", parse=_share)
     label_smoothing: float = _option(
         0.1, "probability spread over all words in the loss", parse=_share
@@ -166,12 +191,20 @@ class Configuration:
                 f"--attention={self.attention} needs a grid of features, and the data set has"
                 " pooled ones: preprocess with --features=grid, or add --attention=none"
             )
+        self._check_decoder()
+
+    def _check_decoder(self) -> None:
+        """Refuse what does not go together in a decoder."""
         if self.attention != "none" and self.inject == "merge":
             raise UsageError(
                 "--inject=merge keeps the image out of the recurrent layers, which is what"
                 f" --attention={self.attention} brings in: use --inject=init or par, or"
                 " --attention=none"
             )
+        if self.decoder == "topdown":
+            self._check_topdown()
+        if self.decoder == "transformer":
+            self._check_transformer()
         if self.residual and self.layers == 1:
             raise UsageError("--residual needs an upper layer: add --layers=2")
         if self.scst_epochs and self.scst_baseline == "mean" and self.scst_samples == 1:
@@ -182,6 +215,41 @@ class Configuration:
         if self.tie and (self.hidden or self.units) != self.embedding:
             raise UsageError(
                 f"--tie needs as many hidden units as numbers per word: --hidden={self.embedding}"
+            )
+
+    def _check_topdown(self) -> None:
+        if self.attention == "none":
+            raise UsageError(
+                "--decoder=topdown is built around its attention: use --attention=soft or"
+                " adaptive, or --decoder=lstm"
+            )
+        if self.layers != 1:
+            raise UsageError("--decoder=topdown has its two layers already: leave out --layers")
+
+    def _check_transformer(self) -> None:
+        if self.attention == "adaptive":
+            raise UsageError(
+                "--attention=adaptive is for recurrent decoders: use --attention=soft with"
+                " --decoder=transformer"
+            )
+        if self.units % self.heads:
+            raise UsageError(
+                f"--heads={self.heads} does not divide --units={self.units}: change one"
+            )
+        if self.residual or self.normalization == "layer":
+            raise UsageError(
+                "a transformer has residual connections and layer normalisation in any case:"
+                " leave out --residual and --normalization=layer"
+            )
+        if self.inject != "init":
+            raise UsageError(
+                "a transformer looks at the image from every layer: leave out --inject with"
+                " --decoder=transformer"
+            )
+        if self.recurrent_dropout:
+            raise UsageError(
+                "--recurrent_dropout is for recurrent decoders: use --dropout with"
+                " --decoder=transformer"
             )
 
 

@@ -1,5 +1,7 @@
 """Dropout that a seed decides, so that a resumed run draws what the killed one would have."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
@@ -33,3 +35,10 @@ class Noise:
             return values
         seed = tf.random.experimental.stateless_fold_in(self._seed, self._drawn)
         return tf.nn.experimental.stateless_dropout(values, rate, seed=seed)
+
+    def mask(self, shape: Sequence[int | tf.Tensor], rate: float) -> tf.Tensor | None:
+        """Draw what dropout multiplies values with, for use at several places; None for ones."""
+        if self._seed is None or rate == 0.0:
+            self._drawn += 1
+            return None
+        return self.dropout(tf.ones(shape), rate)

@@ -22,6 +22,8 @@ class Packing:
         order: int32 [N], captions by length, longest first, as the recurrences see them.
         owner: int32 [N], the image of each caption in that order.
         image: int32 [M], the image of each token.
+        caption: int32 [M], the caption of each token, as its place in `order`.
+        place: int32 [M], the step of each token.
     """
 
     def __init__(self, mask: tf.Tensor) -> None:
@@ -31,17 +33,17 @@ class Packing:
             mask: bool [B, n, T], true at tokens; T is static, and no caption has a gap.
         """
         self.steps: int = mask.shape[2]
-        self._images, captions = tf.shape(mask)[0], tf.shape(mask)[1]
+        self._images, self._captions = tf.shape(mask)[0], tf.shape(mask)[1]
         rows = tf.cast(tf.reshape(mask, [-1, self.steps]), tf.int32)
         self.active = tf.reduce_sum(rows, axis=0)
         self.order = tf.argsort(tf.reduce_sum(rows, axis=1), direction="DESCENDING", stable=True)
-        self.owner = self.order // captions
+        self.owner = self.order // self._captions
         places = tf.where(tf.transpose(tf.gather(rows, self.order)) > 0)
-        step, rank = tf.cast(places[:, 0], tf.int32), tf.cast(places[:, 1], tf.int32)
-        self._flat = tf.gather(self.order, rank) * self.steps + step
-        self.image = tf.gather(self.owner, rank)
+        self.place, self.caption = tf.unstack(tf.cast(places, tf.int32), axis=1)
+        self._flat = tf.gather(self.order, self.caption) * self.steps + self.place
+        self.image = tf.gather(self.owner, self.caption)
         # A token's slot among its image's tokens, for what works image by image.
-        by_image = tf.reshape(rows, [self._images, captions * self.steps])
+        by_image = tf.reshape(rows, [self._images, self._captions * self.steps])
         position = tf.cumsum(by_image, axis=1, exclusive=True)
         self._longest = tf.reduce_max(tf.reduce_sum(by_image, axis=1))
         self._slot = self.image * self._longest + tf.gather(tf.reshape(position, [-1]), self._flat)
@@ -75,3 +77,14 @@ class Packing:
     def spread(self, values: tf.Tensor) -> tf.Tensor:
         """Give each token its image's row, [B, D] -> [M, D]."""
         return tf.gather(values, self.image)
+
+    def captions_per_image(self, rows: tf.Tensor) -> tf.Tensor:
+        """Bring one step's captions together, the first rows of `order`, [r, D] -> [B, n, D]."""
+        count, depth = tf.shape(rows)[0], rows.shape[-1]
+        shape = [self._images * self._captions, depth]
+        grouped = tf.scatter_nd(self.order[:count, None], rows, shape)
+        return tf.reshape(grouped, [self._images, self._captions, depth])
+
+    def per_caption(self, grouped: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Undo captions_per_image for that many rows, [B, n, D] -> [rows, D]."""
+        return tf.gather(tf.reshape(grouped, [-1, grouped.shape[-1]]), self.order[:rows])

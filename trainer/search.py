@@ -129,5 +129,6 @@ def _length(step: int | tf.Tensor) -> tf.Tensor:
 
 
 def _any_width(values: tf.Tensor) -> tf.TensorShape:
-    """Leave the batch and the width open, which are tensors in the loop."""
-    return tf.TensorShape([None] * min(values.shape.rank, 2) + values.shape[2:].as_list())
+    """Leave the batch and the width open, which are tensors in the loop, and what grows in it."""
+    inner = [size or None for size in values.shape[2:].as_list()]  # What grows begins with 0.
+    return tf.TensorShape([None] * min(values.shape.rank, 2) + inner)

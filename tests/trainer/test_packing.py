@@ -13,6 +13,8 @@ def test_each_token_is_seen_once_longest_captions_first_and_grouped_by_image():
     assert list(packing.active) == list((ids != 0).sum((0, 1)))
     lengths = (ids != 0).sum(2).reshape(-1)[packing.order]
     assert list(lengths) == sorted(lengths, reverse=True)
+    flat = ids.reshape(12, -1)
+    assert list(flat[packing.order.numpy()[packing.caption], packing.place]) == list(packed)
     for image in range(4):
         mine = packed[packing.image.numpy() == image]
         assert sorted(mine) == sorted(ids[image][ids[image] != 0])
@@ -24,6 +26,11 @@ def test_layouts_are_undone():
     values = tf.random.normal([int((ids != 0).sum()), 4])
     np.testing.assert_array_equal(packing.repack(packing.unpack(values)), values)
     np.testing.assert_array_equal(packing.per_token(packing.per_image(values)), values)
+    rows = packing.active[2]
+    grouped = packing.captions_per_image(values[:rows])
+    np.testing.assert_array_equal(packing.per_caption(grouped, rows), values[:rows])
+    mine = grouped.numpy()[packing.owner[0]]
+    assert any(np.array_equal(row, values[0]) for row in mine)
 
 
 def test_unpacked_rows_are_the_captions_in_order():

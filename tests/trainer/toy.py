@@ -27,6 +27,8 @@ def configuration(**changes: object) -> Configuration:
         "embedding": 8,
         "hidden": 10,
         "attention_units": 6,
+        "heads": 3,
+        "feed_forward": 16,
         "epochs": 2,
         "batch_images": 4,
         "learning_rate": 0.02,

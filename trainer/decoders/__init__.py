@@ -81,5 +81,9 @@ def build(configuration: Configuration, vocabulary_size: int, channels: int) -> 
         channels: C, of the features.
     """
     from trainer.decoders.recurrent import RecurrentDecoder
+    from trainer.decoders.topdown import TopDownDecoder
+    from trainer.decoders.transformer import TransformerDecoder
 
-    return RecurrentDecoder(configuration, vocabulary_size, channels)
+    kinds = {"topdown": TopDownDecoder, "transformer": TransformerDecoder}
+    kind = kinds.get(configuration.decoder, RecurrentDecoder)
+    return kind(configuration, vocabulary_size, channels)

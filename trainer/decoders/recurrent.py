@@ -8,80 +8,53 @@ How the image enters the language model (Tanti et al., 2018, arXiv:1703.09137):
 
 Attention asks with the first layer's output and hands what it saw to the layers above and to the
 words. The first layer's recurrence never depends on it, so in training everything but the scans
-is one multiply for all steps. With two layers this is the top-down decoder (Anderson et al.,
-2018, arXiv:1707.07998) without the feedback into its lower layer.
+is one multiply for all steps. `trainer.decoders.topdown` has the feedback that is missing here.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from trainer.configuration import Configuration
 from trainer.decoders import Memory, Step
-from trainer.decoders.attention import SoftAttention
-from trainer.decoders.recurrence import CELLS, State
+from trainer.decoders.base import WordDecoder, dense, layer_norm
+from trainer.decoders.layout import Beams, Layout, Packed
+from trainer.decoders.recurrence import CELLS, State, Trace
 from trainer.noise import Noise
 from trainer.packing import Packing
 
-
-class _Layout(NamedTuple):
-    """How rows of tokens are laid out: packed captions in training, beams in search."""
-
-    run: Callable[[int, tf.Tensor], tf.Tensor]  # One layer: [rows, D] -> [rows, units].
-    group: Callable[[tf.Tensor], tf.Tensor]  # Rows by image: [rows, D] -> [B, Q, D].
-    ungroup: Callable[[tf.Tensor], tf.Tensor]  # The inverse.
-    spread: Callable[[tf.Tensor], tf.Tensor]  # Its image's vector to each row: [B, D] -> [rows, D].
+Run = Callable[[int, tf.Tensor], Trace]  # One layer: its number and [R, D].
 
 
-class RecurrentDecoder(keras.layers.Layer):
+class RecurrentDecoder(WordDecoder):
     """A `trainer.decoders.Decoder` of LSTM or GRU layers."""
 
     def __init__(self, configuration: Configuration, vocabulary_size: int, channels: int) -> None:
-        super().__init__()
-        self.configuration = c = configuration
+        """Draw the weights; see `trainer.decoders.build`."""
+        super().__init__(configuration, vocabulary_size, channels, pooled=True)
+        c = configuration
         attends = c.attention != "none"
-        # Features of different encoders differ in scale by orders of magnitude.
-        self.norm = keras.layers.LayerNormalization(center=False, scale=False, name="norm")
-        self.image = _dense(c.units, channels, "image", activation="tanh")
-        self.embedding = keras.layers.Embedding(vocabulary_size, c.embedding, name="embedding")
-        self.embedding.build()
         depth = c.embedding + (c.units if c.inject == "par" else 0)
+        entrance = depth
         self.recurrences = []
         for _ in range(c.layers):
             self.recurrences.append(CELLS[c.decoder](c.units, depth))
             depth = c.units * (2 if attends else 1)
         if c.inject == "init":
             self.starts = [
-                _dense(c.units, c.units, f"start_{n}", activation="tanh")
+                dense(c.units, c.units, f"start_{n}", activation="tanh")
                 for n in range(self.recurrences[0].states)
             ]
         if attends:
-            self.values = _dense(c.units, channels, "values", activation="relu")
-            self.attention = SoftAttention(c.attention_units, c.units)
-        depth += c.units if c.inject == "merge" else 0
-        if c.hidden:
-            self.hidden = _dense(c.hidden, depth, "hidden", activation="tanh")
-            depth = c.hidden
-        if c.tie:
-            self.bias = self.add_weight(shape=(vocabulary_size,), initializer="zeros", name="bias")
-        else:
-            self.words = _dense(vocabulary_size, depth, "words")
-        self.built = True
-
-    def prepare(self, features: tf.Tensor, noise: Noise) -> Memory:
-        """See `trainer.decoders.Decoder`."""
-        c = self.configuration
-        features = tf.cast(features, tf.float32)
-        grid = tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]])
-        pooled = self.norm(tf.reduce_mean(grid, axis=1))
-        memory = {"image": self.image(noise.dropout(pooled, c.feature_dropout))}
-        if c.attention != "none":
-            values = self.values(noise.dropout(self.norm(grid), c.feature_dropout))
-            memory["values"] = noise.dropout(values, c.feature_dropout)
-            memory["keys"] = self.attention.keys(memory["values"])
-        return memory
+            self._add_values()
+            self._add_attention()
+        if c.attention == "adaptive":
+            self.gate = dense(c.units, entrance + c.units, "gate", activation="sigmoid")
+        if c.normalization == "layer":
+            above = [layer_norm(depth, f"norm_below_{n}") for n in range(1, c.layers)]
+            self.norms_below = [layer_norm(c.embedding, "norm_below_0"), *above]
+            self.norms = [layer_norm(c.units, f"norm_{n}") for n in range(c.layers)]
+        self._add_words(depth + (c.units if c.inject == "merge" else 0))
 
     def initial_state(self, memory: Memory) -> list[State]:
         """See `trainer.decoders.Decoder`; [layer][state] float32 [B, units]."""
@@ -93,76 +66,69 @@ class RecurrentDecoder(keras.layers.Layer):
 
     def step(self, tokens: tf.Tensor, state: list[State], memory: Memory) -> Step:
         """See `trainer.decoders.Decoder`."""
-        images, beams = tf.unstack(tf.shape(tokens))
+        layout = Beams(tokens)
         states: list[State] = []
 
-        def ungroup(values: tf.Tensor) -> tf.Tensor:
-            return tf.reshape(values, [-1, values.shape[-1]])
-
-        def group(values: tf.Tensor) -> tf.Tensor:
-            return tf.reshape(values, [images, beams, values.shape[-1]])
-
-        def spread(values: tf.Tensor) -> tf.Tensor:
-            return tf.repeat(values, beams, axis=0)
-
-        def run(level: int, inputs: tf.Tensor) -> tf.Tensor:
+        def run(level: int, inputs: tf.Tensor) -> Trace:
             layer = self.recurrences[level]
-            before = [ungroup(each) for each in state[level]]
+            before = [layout.ungroup(each) for each in state[level]]
             after = layer.advance(layer.project(inputs), before)
-            states.append([group(each) for each in after])
-            return after[0]
+            states.append([layout.group(each) for each in after])
+            return Trace(after[0], after[-1], before[0])
 
-        layout = _Layout(run, group, ungroup, spread)
-        logits, weights = self._logits(tf.reshape(tokens, [-1]), memory, layout, Noise())
-        return Step(group(logits), states, weights)
+        logits, weights = self._read(tf.reshape(tokens, [-1]), memory, layout, run)
+        return Step(layout.group(logits), states, weights)
 
     def teacher_forced(
         self, memory: Memory, tokens: tf.Tensor, packing: Packing, noise: Noise
     ) -> tf.Tensor:
         """See `trainer.decoders.Decoder`."""
+        c = self.configuration
+        layout = Packed(packing, noise, c.variational_dropout)
         states = self.initial_state(memory)
 
-        def run(level: int, inputs: tf.Tensor) -> tf.Tensor:
+        def run(level: int, inputs: tf.Tensor) -> Trace:
             start = [tf.gather(each, packing.owner) for each in states[level]]
-            return self.recurrences[level].scan(inputs, start, packing)
+            mask = None
+            if c.recurrent_dropout:
+                mask = layout.captions_mask(c.units, c.recurrent_dropout)
+            if level == 0 and c.attention == "adaptive":
+                return self.recurrences[level].trace(inputs, start, packing, mask)
+            output = self.recurrences[level].scan(inputs, start, packing, mask)
+            return Trace(output, output, output)  # Nobody reads but the output.
 
-        layout = _Layout(run, packing.per_image, packing.per_token, packing.spread)
-        return self._logits(packing.pack(tokens), memory, layout, noise)[0]
+        return self._read(packing.pack(tokens), memory, layout, run)[0]
 
-    def _logits(
-        self, tokens: tf.Tensor, memory: Memory, layout: _Layout, noise: Noise
+    def _read(
+        self, tokens: tf.Tensor, memory: Memory, layout: Layout, run: Run
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Read tokens [rows]; give their successors' logits [rows, V] and attention [B, Q, P]."""
+        """Read tokens [R]; give their successors' logits [R, V] and attention [B, Q, P]."""
         c = self.configuration
+        normed = c.normalization == "layer"
         image = layout.spread(memory["image"]) if c.inject != "init" else None
-        inputs = noise.dropout(self.embedding(tokens), c.dropout)
+        inputs = self.embedding(tokens)
+        inputs = layout.drop(self.norms_below[0](inputs) if normed else inputs, c.dropout)
         if c.inject == "par":
             inputs = tf.concat([inputs, image], axis=1)
-        output = layout.run(0, inputs)
+        trace = run(0, inputs)
+        output = self.norms[0](trace.output) if normed else trace.output
         seen: list[tf.Tensor] = []
         weights = None
         if c.attention != "none":
+            sentinels = None
+            if c.attention == "adaptive":
+                gates = self.gate(tf.concat([inputs, trace.previous], axis=1))
+                sentinels = layout.group(gates * tf.tanh(trace.cell))
             context, weights = self.attention(
-                layout.group(output), memory["keys"], memory["values"]
+                layout.group(output), memory["keys"], memory["values"], sentinels
             )
             seen.append(layout.ungroup(context))
         for level in range(1, c.layers):
-            below = noise.dropout(tf.concat([output, *seen], axis=1), c.dropout)
-            above = layout.run(level, below)
+            below = tf.concat([output, *seen], axis=1)
+            below = layout.drop(self.norms_below[level](below) if normed else below, c.dropout)
+            above = run(level, below).output
+            above = self.norms[level](above) if normed else above
             output = output + above if c.residual else above
         if c.inject == "merge":
             seen.append(image)
-        output = noise.dropout(tf.concat([output, *seen], axis=1), c.dropout)
-        if c.hidden:
-            output = noise.dropout(self.hidden(output), c.dropout)
-        if c.tie:
-            logits = tf.matmul(output, self.embedding.embeddings, transpose_b=True) + self.bias
-            return logits, weights
-        return self.words(output), weights
-
-
-def _dense(units: int, depth: int, name: str, activation: str | None = None) -> keras.layers.Dense:
-    """Make a dense layer with its weights, so that a model is whole once it is constructed."""
-    layer = keras.layers.Dense(units, activation=activation, name=name)
-    layer.build((None, depth))
-    return layer
+        return self._logits(tf.concat([output, *seen], axis=1), layout), weights
