@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,12 +131,37 @@ def load_saved_model(folder: str) -> Any:
     """
     import tensorflow as tf
 
+    with local(folder, SAVED_MODEL) as place:
+        try:
+            return tf.saved_model.load(str(place))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(
+                f"{folder}: TensorFlow cannot load its {SAVED_MODEL} ({reason}); {REMEDY} again"
+            ) from error
+
+
+@contextlib.contextmanager
+def local(folder: str, part: str) -> Iterator[Path]:
+    """Give a part of a captioner a place on a local disk, its files compared with the manifest.
+
+    Args:
+        folder: of the captioner, on a local disk or in a bucket.
+        part: a folder in it.
+
+    Yields:
+        The part's folder; a copy that is deleted in the end where the captioner is in a bucket.
+
+    Raises:
+        UsageError: the directory is no finished captioner, or a file is not the one that was
+            exported.
+    """
     facts = read_manifest(folder)["files"]
-    names = [name for name in facts if name.startswith(f"{SAVED_MODEL}/")]
+    names = [name for name in facts if name.startswith(f"{part}/")]
     with contextlib.ExitStack() as stack:
         source = folder
         if files.is_remote(folder):
-            # TensorFlow reads fewer stores than we do.
+            # TensorFlow and others read fewer stores than we do.
             source = stack.enter_context(tempfile.TemporaryDirectory())
             for name in names:
                 _fetch(files.join(folder, name), Path(source) / name)
@@ -146,13 +172,7 @@ def load_saved_model(folder: str) -> Any:
                 raise UsageError(
                     f"{folder}: {name} is not the file that {MANIFEST} names; {REMEDY} again"
                 )
-        try:
-            return tf.saved_model.load(files.join(source, SAVED_MODEL))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())
-            raise UsageError(
-                f"{folder}: TensorFlow cannot load its {SAVED_MODEL} ({reason}); {REMEDY} again"
-            ) from error
+        yield Path(source) / part
 
 
 def _fetch(path: str, place: Path) -> None:

@@ -1,26 +1,74 @@
 """Engines: what runs an exported captioner, all behind one interface."""
 
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from transforms import captioner
+from transforms.engines import onnx_files
 from transforms.engines.engine import Engine, Step
 from transforms.errors import UsageError
 
-__all__ = ["ENGINES", "Engine", "Step", "load"]
+__all__ = ["ENGINES", "Engine", "Step", "load", "resolve"]
 
-ENGINES = ("tensorflow",)
+# The fastest on a CPU first, each with the extra that brings it.
+ENGINES = {"openvino": "openvino", "onnxruntime": "onnx", "tensorflow": ""}
 
 
-def load(folder: str, engine: str = "auto") -> Engine:
+def resolve(engine: str, folder: str) -> str:
+    """Decide what is to run a captioner, without loading anything.
+
+    `auto` means TensorFlow where there is an NVIDIA GPU. Elsewhere it is the first of `ENGINES`
+    that is installed, and for which the captioner has ONNX files or can get them.
+
+    Args:
+        engine: one of `ENGINES`, or `auto`.
+        folder: of the captioner.
+
+    Returns:
+        One of `ENGINES`.
+
+    Raises:
+        UsageError: there is no such engine, or it is not installed; or the directory is no
+            finished captioner.
+    """
+    if engine == "auto":
+        if Path("/proc/driver/nvidia/version").exists() or not onnx_files.available(folder):
+            return "tensorflow"
+        return next(name for name in ENGINES if find_spec(name) is not None)
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    if find_spec(engine) is None:
+        raise UsageError(
+            f"the engine {engine} is not installed: pip install -e '.[{ENGINES[engine]}]'"
+        )
+    return engine
+
+
+def load(folder: str, engine: str = "auto", *, threads: int | None = None) -> Engine:
     """Load a captioner.
 
     Args:
         folder: of the captioner, on a local disk or in a bucket.
-        engine: one of `ENGINES`, or `auto` for the fastest that is installed.
+        engine: one of `ENGINES`, or `auto`; see `resolve`.
+        threads: that one call uses; None for as many as there are cores. TensorFlow's are those
+            of the whole process, which its first use decides.
 
     Raises:
-        UsageError: no such engine, no finished captioner, a file that is not the one that was
-            exported, or one that an older version exported.
+        UsageError: no such engine, or not installed; no finished captioner, a file that is not
+            the one that was exported, or one that an older version exported.
     """
-    if engine not in ("auto", *ENGINES):
-        raise UsageError(f"there is no engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    threads = threads or len(os.sched_getaffinity(0))
+    engine = resolve(engine, folder)
+    dtype = captioner.read_manifest(folder)["encoder"].get("dtype", "float32")
+    if engine == "openvino":
+        from transforms.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(folder, threads, dtype)
+    if engine == "onnxruntime":
+        from transforms.engines.onnxruntime_engine import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(folder, threads, dtype)
     from transforms.engines.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine(folder)

@@ -1,6 +1,8 @@
 """Engines: each runs the exported graph as the model in Python runs."""
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from tests import captioners
 from trainer.model import Captioner
 from trainer.noise import Noise
 from transforms import engines
-from transforms.engines import Engine
+from transforms.engines import Engine, onnx_files
 from transforms.errors import UsageError
 from transforms.text import START
 
@@ -43,8 +45,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return Exported(tmp_path_factory.mktemp("exported"), decoder="lstm", layers=2)
 
 
-@pytest.fixture(scope="module", params=engines.ENGINES)
-def engine(request: pytest.FixtureRequest, exported: Exported) -> Iterator[Engine]:
+@pytest.fixture(scope="module", params=list(engines.ENGINES))
+def engine(request: pytest.FixtureRequest, exported: Exported) -> Engine:
     return engines.load(exported.folder, request.param)
 
 
@@ -60,13 +62,57 @@ def test_steps_are_the_model_s(exported: Exported, engine: Engine) -> None:
     memory = engine.keep(memory, images)
     second = engine.step(np.array([[4, 5], [6, 7]], np.int32), state, memory)
     # Of each, the better half changes places with the other.
-    state = engine.reorder(second.state, np.arange(2, dtype=np.int32), np.array([[1, 0], [1, 1]]))
+    state = engine.reorder(second.state, np.arange(2), np.array([[1, 0], [1, 1]]))
     third = engine.step(np.array([[6, 8], [4, 9]], np.int32), state, memory)
     start = np.full((2, 2), START)
     wanted = exported.step(
         features[images], [start, np.array([[5, 4], [7, 7]]), np.array([[6, 8], [4, 9]])]
     )
     np.testing.assert_allclose(third.log_probs, wanted, atol=1e-4)
+
+
+def test_features_are_rounded_as_in_training(exported: Exported, engine: Engine) -> None:
+    pixels = captioners.pictures(5)
+    features = engine.encode(pixels)
+    assert features.dtype == np.float32
+    np.testing.assert_array_equal(features, features.astype(np.float16))
+    wanted = engines.load(exported.folder, "tensorflow").encode(pixels)
+    # One float16 step at most.
+    np.testing.assert_allclose(features, wanted, rtol=1e-3)
+
+
+def test_two_threads_fill_the_cache_once(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def contents(_: int) -> dict[str, bytes]:
+        with onnx_files.opened(exported.folder) as place:
+            return {path.name: path.read_bytes() for path in place.iterdir()}
+
+    elsewhere = contents(0)
+    monkeypatch.setenv("BEAMCAP_CACHE", str(tmp_path))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(contents, range(2))
+    assert first == second == elsewhere
+    assert set(first) == {"encode.onnx", "prepare.onnx", "step.onnx"}
+    (kept,) = (tmp_path / "onnx-1").iterdir()
+    made = kept.stat().st_mtime_ns
+    assert contents(0) == first and kept.stat().st_mtime_ns == made
+
+
+def test_engines_without_tensorflow(exported: Exported) -> None:
+    with onnx_files.opened(exported.folder):
+        pass
+    program = """
+import sys, numpy
+from transforms import engines
+for name in ("openvino", "onnxruntime"):
+    engine = engines.load(sys.argv[1], name)
+    memory, state = engine.start(engine.encode(numpy.zeros((1, 32, 32, 3), numpy.uint8)))
+    assert engine.step(numpy.array([[1]]), state, memory).log_probs.shape[:2] == (1, 1)
+heavy = {"tensorflow", "keras", "apache_beam"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program, exported.folder], check=True)
 
 
 def test_an_engine_that_does_not_exist(exported: Exported) -> None:

@@ -1,0 +1,168 @@
+"""A captioner's parts as ONNX files: made from its SavedModel, kept with it or in a cache.
+
+The engines that read them need neither TensorFlow nor its import of seconds.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from transforms import captioner, files
+from transforms.errors import UsageError
+
+FOLDER = "onnx"
+PARTS = ("encode", "prepare", "step")
+OPSET = 17
+NEXT = "next_"  # Before the name of an output that is also an input's.
+_CONVERSION = "1"  # Raised when `convert` makes something else of the same SavedModel.
+
+
+def exported_with(folder: str) -> bool:
+    """Whether a captioner has its ONNX files in its directory; raises like `read_manifest`."""
+    facts = captioner.read_manifest(folder)["files"]
+    return all(f"{FOLDER}/{part}.onnx" in facts for part in PARTS)
+
+
+def available(folder: str) -> bool:
+    """Whether a captioner has ONNX files, in its directory or in the cache, or can get them."""
+    return (
+        exported_with(folder)
+        or cache_folder(captioner.digest(folder)).exists()
+        or find_spec("tf2onnx") is not None
+    )
+
+
+@contextlib.contextmanager
+def opened(folder: str) -> Iterator[Path]:
+    """Give a captioner's ONNX files a place on a local disk.
+
+    A captioner that was exported without them has them made at first use, in the cache.
+
+    Args:
+        folder: of the captioner, on a local disk or in a bucket.
+
+    Yields:
+        A folder with `encode.onnx`, `prepare.onnx` and `step.onnx`.
+
+    Raises:
+        UsageError: the directory is no finished captioner, a file is not the one that was
+            exported, or tf2onnx is needed and not installed.
+        OSError: the cache cannot be written.
+    """
+    if exported_with(folder):
+        with captioner.local(folder, FOLDER) as place:
+            yield place
+        return
+    place = cache_folder(captioner.digest(folder))
+    if not place.exists():
+        _fill(place, folder)
+    yield place
+
+
+def cache_folder(digest: str) -> Path:
+    """Return where the files made of a captioner are kept, by the captioner's digest.
+
+    The environment variable BEAMCAP_CACHE says where caches are, else XDG_CACHE_HOME, else it
+    is `.cache` in the home directory.
+    """
+    root = os.environ.get("BEAMCAP_CACHE")
+    if not root:
+        root = files.join(
+            os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"), "beamcap"
+        )
+    return Path(root) / f"{FOLDER}-{_CONVERSION}" / digest
+
+
+def convert(model: Any, folder: Path) -> None:
+    """Write a captioner's parts as ONNX files; the same model gives the same bytes.
+
+    Args:
+        model: a loaded SavedModel, or what has its `signatures`.
+        folder: an empty one.
+
+    Raises:
+        UsageError: tf2onnx is not installed.
+    """
+    if find_spec("tf2onnx") is None:
+        raise UsageError(
+            "making ONNX files takes tf2onnx, which is not installed: pip install -e '.[onnx]'"
+        )
+    for part in PARTS:
+        (folder / f"{part}.onnx").write_bytes(_convert(model.signatures[part], part))
+
+
+def _fill(place: Path, folder: str) -> None:
+    """Make the files beside their place and rename them; of two processes at once one wins."""
+    print(f"{folder}: making ONNX files of it, once, in {place}", file=sys.stderr)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=place.parent))
+    try:
+        convert(captioner.load_saved_model(folder), fresh)
+        with contextlib.suppress(OSError):  # Another process was here first.
+            fresh.rename(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    if not place.exists():
+        raise OSError(f"{place} cannot be written")
+
+
+def _convert(signature: Any, part: str) -> bytes:
+    """Return one signature as an ONNX model whose inputs and outputs have its names."""
+    import logging
+
+    import tensorflow as tf
+    import tf2onnx
+
+    _, specs = signature.structured_input_signature
+    inputs, outputs = sorted(specs), sorted(signature.structured_outputs)
+
+    def call(*values: Any) -> list[Any]:
+        results = signature(**dict(zip(inputs, values, strict=True)))
+        # Named, for nothing else tells the results of a converted graph apart.
+        return [tf.identity(results[name], name) for name in outputs]
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    model, _ = tf2onnx.convert.from_function(
+        tf.function(call), [specs[name] for name in inputs], opset=OPSET
+    )
+    graph = model.graph
+    fresh = {value.name: name for value, name in zip(graph.input, inputs, strict=True)}
+    # In a graph of ONNX no two values share a name.
+    results = [f"{NEXT}{name}" if name in inputs else name for name in outputs]
+    fresh |= {value.name: name for value, name in zip(graph.output, results, strict=True)}
+    _rename(graph, fresh)
+    graph.name, graph.doc_string, model.producer_version = part, "", ""
+    return model.SerializeToString(deterministic=True)
+
+
+def _rename(graph: Any, fresh: dict[str, str]) -> None:
+    """Number names by their place, for tf2onnx counts them through the life of a process."""
+    used = [name for node in graph.node for name in node.input]
+    constants = sorted(graph.initializer, key=lambda value: used.index(value.name))
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+    for value in graph.initializer:
+        fresh.setdefault(value.name, f"constant_{len(fresh)}")
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+        for name in node.output:
+            fresh.setdefault(name, f"value_{len(fresh)}")
+    for values in (graph.input, graph.output, graph.initializer):
+        for value in values:
+            value.name = fresh[value.name]
+    for node in graph.node:
+        node.input[:] = [fresh.get(name, name) for name in node.input]
+        node.output[:] = [fresh[name] for name in node.output]
+    del graph.value_info[:]
+    unknown = 0
+    for value in (*graph.input, *graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if dimension.dim_param:
+                dimension.dim_param = f"n{unknown}"
+                unknown += 1
