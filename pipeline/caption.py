@@ -6,11 +6,12 @@ python -m pipeline.caption --images=photos --captioner=out/captioner --output=ou
 import argparse
 from collections.abc import Sequence
 
+from pipeline.captioning import search_flags
 from pipeline.captioning.settings import Settings
 from pipeline.common import options as flags
 from pipeline.common.paths import absolute
 from pipeline.common.performance import Performance
-from transforms.commandline import Exit, Parser, count, positive, run
+from transforms.commandline import Exit, Parser, count, run
 from transforms.errors import UsageError
 
 PROG = "python -m pipeline.caption"
@@ -54,17 +55,20 @@ def build_parser() -> Parser:
     """Return the parser of the command's own flags."""
     parser = flags.job_parser(PROG, "Caption the images of a folder or glob.")
     inputs = parser.add_argument_group("input")
-    inputs.add_argument("--captioner", help="folder that trainer.task wrote")
-    search = parser.add_argument_group("search")
-    search.add_argument(
-        "--beam_width", type=positive, help="hypotheses kept; default: the captioner's"
+    inputs.add_argument(
+        "--captioner",
+        action="append",
+        help="folder that trainer.task wrote; of several, the mean of their probabilities decides",
     )
-    search.add_argument(
-        "--length_penalty",
-        type=float,
-        help="power of the length that log-probabilities are divided by; default: the captioner's",
-    )
+    search_flags.add(parser)
     table = parser.add_argument_group("table")
+    table.add_argument(
+        "--details",
+        type=search_flags.details,
+        default="",
+        help="columns to add, separated by commas: words (the score of each word), attention (where"
+        " the captioner looked for each word)",
+    )
     table.add_argument(
         "--recaption",
         choices=("never", "changed_model", "all"),
@@ -105,19 +109,18 @@ def resolve(options: argparse.Namespace) -> Settings:
     for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
-    trained = captioner.read_manifest(options.captioner)["configuration"]
-    for name in ("beam_width", "length_penalty"):
-        if getattr(options, name) is None:
-            setattr(options, name, trained[name])
+    digests = [captioner.digest(folder) for folder in options.captioner]
+    found = search_flags.resolve(options, options.captioner)
+    search_flags.check_details(options.details, options.captioner)
     for spec in options.images:
         sources.check(spec, "--images")
     return Settings(
         images=tuple(absolute(spec) for spec in options.images),
         output=absolute(options.output),
-        captioner=absolute(options.captioner),
-        captioner_digest=captioner.digest(options.captioner),
-        beam_width=options.beam_width,
-        length_penalty=options.length_penalty,
+        captioners=tuple(map(absolute, options.captioner)),
+        captioner_digest="+".join(digests),
+        **found,
+        details=options.details,
         exports=tuple(sorted(set(options.export))),
         page_images=options.page_images,
         unit_size=options.unit_size,

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 from apache_beam import pvalue
 
-from pipeline.captioning import compare, parts
+from pipeline.captioning import compare, details, parts, sizes
 from pipeline.captioning.elements import Content, Unit
-from pipeline.captioning.settings import Settings
+from pipeline.captioning.settings import ATTENTION, Settings
 from pipeline.common import models, progress, reading, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
-from transforms import captioner, images, isolation
-from transforms.captioner import Captioner, Hypothesis
+from transforms import captioner, captioners, images, isolation
+from transforms.captioners import Caption, Captioners
 from transforms.rejects import Reject
 from transforms.sources import ImageRef
 
@@ -70,18 +69,19 @@ def caption_unit(
     Raises:
         OSError: a file cannot be written; nothing of it is left behind.
     """
-    size = captioner.read_manifest(settings.captioner)["encoder"]["input_size"]
+    manifests = [captioner.read_manifest(folder) for folder in settings.captioners]
+    input_sizes = captioners.input_sizes(manifests)
     rejects: list[Reject] = []
     rows: list[dict[str, Any]] = []
     index: list[dict[str, Any]] = []
     sources = [(content, content.refs[0], content.sha256) for content in unit.contents]
     for batch in reading.batches(
         sources,
-        tuple(size),
+        input_sizes[0],
         images.Limits(truncated=settings.truncated),
         settings.batch_size,
         performance.readers,
-        decode,
+        sizes.at(decode, input_sizes),
     ):
         done, refused = len(rows), len(rejects)
         pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
@@ -98,13 +98,14 @@ def caption_unit(
                 index += [index_line(content.sha256, ref) for ref in content.refs]
         if pictures:
             # Loaded where it is needed: many a nightly run has nothing to caption.
-            hypotheses = load_captioner(settings.captioner, settings.batch_size).caption(
-                np.stack([picture.pixels for _, picture in pictures]),
-                settings.beam_width,
-                settings.length_penalty,
+            captions = load_captioners(settings.captioners, settings.batch_size).caption(
+                sizes.stacked([picture for _, picture in pictures]),
+                settings.search,
+                seeds=[int(content.sha256[:16], 16) for content, _ in pictures],
+                attend=ATTENTION in settings.details,
             )
-            for (content, picture), found in zip(pictures, hypotheses, strict=True):
-                rows += rows_of(content, picture, found)
+            for (content, picture), found in zip(pictures, captions, strict=True):
+                rows += rows_of(content, picture, found, settings)
         reporter.add(done=len(rows) - done, rejected=len(rejects) - refused)
     facts: dict[str, Any] = {}
     if index:
@@ -161,7 +162,7 @@ def index_line(sha256: str, ref: ImageRef, reject: Reject | None = None) -> dict
 
 
 def rows_of(
-    content: Content, picture: images.Picture, found: list[Hypothesis]
+    content: Content, picture: images.Picture, found: list[Caption], settings: Settings
 ) -> list[dict[str, Any]]:
     """Return the table's rows of a captioned content, one for each of its names."""
     best, *others = found
@@ -174,13 +175,14 @@ def rows_of(
             "height": picture.height,
             "caption": best.caption,
             "score": best.score,
-            "alternatives": [dataclasses.asdict(other) for other in others],
+            "alternatives": [{"caption": o.caption, "score": o.score} for o in others],
+            **details.columns(best, settings),
         }
         for ref in content.refs
     ]
 
 
 @models.once
-def load_captioner(folder: str, batch_size: int) -> Captioner:
-    """Return the captioner of a folder."""
-    return Captioner(folder, batch_size)
+def load_captioners(folders: tuple[str, ...], batch_size: int) -> Captioners:
+    """Return the captioners of some folders."""
+    return Captioners(folders, batch_size)

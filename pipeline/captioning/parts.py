@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.captioning import details
 from pipeline.captioning.elements import Entry, Kept, Part, PartReport
 from pipeline.common import tables, units
 from transforms import captions_table, files
@@ -69,7 +70,7 @@ def write(
     }
     data = f"data/{name}.parquet" if rows else None
     if data:
-        written[data] = _table(output, data, CAPTIONS_SCHEMA, rows)
+        written[data] = _table(output, data, details.schema(CAPTIONS_SCHEMA, rows), rows)
     entry = {
         "data": data,
         "index": f"index/{name}.parquet",

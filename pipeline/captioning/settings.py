@@ -4,8 +4,11 @@ import dataclasses
 from typing import Any
 
 from pipeline.common import units
+from transforms.search import SearchOptions
 
 JOB = "pipeline.caption"
+WORDS, ATTENTION = "words", "attention"
+DETAILS = (WORDS, ATTENTION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,10 +18,12 @@ class Settings:
     Attributes:
         images: folders, globs, archives and lists.
         output: folder of the table.
-        captioner: folder of the captioner.
-        captioner_digest: what `transforms.captioner.digest` returns for it.
-        beam_width: hypotheses that the search keeps.
-        length_penalty: power of the length that log-probabilities are divided by.
+        captioners: folders of the captioner, or of those that decide together.
+        captioner_digest: what `transforms.captioner.digest` returns for each, joined by `+`.
+        search: how captions are searched.
+        banned_words: the phrases of `search.banned`, as they were given.
+        required_words: those of `search.required`.
+        details: what the table tells of captions beyond the usual: `words`, `attention`.
         exports: further formats to write: `jsonl`, `coco`.
         page_images: images that the page shows; 0 for no page.
         unit_size: images a unit, about.
@@ -33,10 +38,12 @@ class Settings:
 
     images: tuple[str, ...]
     output: str
-    captioner: str
+    captioners: tuple[str, ...]
     captioner_digest: str
-    beam_width: int
-    length_penalty: float
+    search: SearchOptions
+    banned_words: tuple[str, ...]
+    required_words: tuple[str, ...]
+    details: tuple[str, ...]
     exports: tuple[str, ...]
     page_images: int
     unit_size: int
@@ -53,7 +60,7 @@ class Settings:
 
     def model(self) -> str:
         """Return the digest of what makes an image's captions."""
-        return units.digest("model-1", self.captioner_digest, self.beam_width, self.length_penalty)
+        return units.digest("model-2", self.captioner_digest, self.search.identity(), self.details)
 
     def policy(self) -> str:
         """Return the digest of what decides whether an image is refused for good."""
@@ -61,9 +68,11 @@ class Settings:
 
     def configuration(self) -> dict[str, Any]:
         """Return the flags that shaped a generation, as JSON-able values."""
-        values = {"job": JOB, **dataclasses.asdict(self)}
+        values = {"job": JOB, **dataclasses.asdict(self), "search": self.search.identity()}
+        # Of the search the words are said as they were given.
+        del values["search"]["banned"], values["search"]["required"]
         # The output may be moved; the captioner is known by its digest, wherever it lies.
         # What is written beside the table, and how long it stays, shapes no row.
-        for name in ("output", "captioner", "exports", "page_images", "retain", "base"):
+        for name in ("output", "captioners", "exports", "page_images", "retain", "base"):
             del values[name]
         return values

@@ -4,18 +4,18 @@ Letters: B images, K hypotheses of each, V words, P positions of the grid.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transforms.search.beam import beam_search
-from transforms.search.nucleus import nucleus_search
 from transforms.search.options import METHODS, Hypothesis, SearchOptions
-from transforms.search.steps import Ensemble, Step, Steps
 
-__all__ = ["METHODS", "Hypothesis", "SearchOptions", "Step", "Steps", "search"]
+if TYPE_CHECKING:
+    from transforms.search.steps import Steps
+
+__all__ = ["METHODS", "Hypothesis", "SearchOptions", "search"]
 
 
 def search(
-    steps: Sequence[Steps],
+    steps: Sequence["Steps"],
     features: Sequence[Any],
     options: SearchOptions,
     max_length: int,
@@ -49,6 +49,10 @@ def search(
     Raises:
         UsageError: options that cannot be.
     """
+    from transforms.search.beam import beam_search
+    from transforms.search.nucleus import nucleus_search
+    from transforms.search.steps import Ensemble
+
     options.check()
     images = len(features[0])
     if not images:

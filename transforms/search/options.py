@@ -2,12 +2,22 @@
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any
 
 from transforms.errors import UsageError
-from transforms.search.steps import Floats
+
+if TYPE_CHECKING:
+    from transforms.search.steps import Floats
 
 METHODS = ("beam", "greedy", "diverse", "nucleus")
 Phrase = tuple[int, ...]
+
+# Which methods use options that not all do.
+_USED = (
+    (("beam", "diverse"), ("beam_width",)),
+    (("diverse",), ("groups", "diversity")),
+    (("nucleus",), ("top_p", "temperature", "samples", "seed")),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +58,15 @@ class SearchOptions:
     def width(self) -> int:
         """Captions that are returned for an image, at most."""
         return {"greedy": 1, "nucleus": self.samples}.get(self.method, self.beam_width)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the captions, JSON-able: no option that the method does not use."""
+        values = dataclasses.asdict(self)
+        for methods, names in _USED:
+            if self.method not in methods:
+                for name in names:
+                    del values[name]
+        return values
 
     def check(self) -> None:
         """Raise UsageError for values that cannot be, alone or together."""
@@ -94,5 +113,5 @@ class Hypothesis:
     tokens: tuple[int, ...]
     score: float
     word_scores: tuple[float, ...] = ()
-    attention: Floats | None = dataclasses.field(default=None, compare=False)
+    attention: "Floats | None" = dataclasses.field(default=None, compare=False)
     satisfied: bool = True

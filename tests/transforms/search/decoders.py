@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms.search import Step
+from transforms.search.steps import Step
 from transforms.text import END, START
 
 WORDS = (4, 5, 6)

@@ -1,0 +1,192 @@
+"""The flags of the search, and what they mean for a captioner."""
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.captioning.settings import ATTENTION, DETAILS
+from transforms.commandline import Parser, count, positive
+from transforms.errors import UsageError
+from transforms.search import METHODS, SearchOptions
+
+if TYPE_CHECKING:
+    from transforms.text import Vocabulary
+
+# Which searches a flag is for, with the option's name where it is another.
+BEAMS, DRAWN = ("beam", "diverse"), ("nucleus",)
+FOR = {
+    "beam_width": (BEAMS, "beam_width"),
+    "beam_groups": (("diverse",), "groups"),
+    "diversity": (("diverse",), "diversity"),
+    "top_p": (DRAWN, "top_p"),
+    "temperature": (DRAWN, "temperature"),
+    "samples": (DRAWN, "samples"),
+    "seed": (DRAWN, "seed"),
+    "length_penalty": (METHODS, "length_penalty"),
+    "no_repeat_ngram": (METHODS, "no_repeat_ngram"),
+}
+DEFAULTS = SearchOptions()
+
+
+def add(parser: Parser) -> None:
+    """Add the flags to a command's parser."""
+    group = parser.add_argument_group("search", "See docs/search.md.")
+    add = group.add_argument
+    add("--search", choices=METHODS, default="beam", help="how captions are searched")
+    add("--beam_width", type=positive, help="hypotheses kept; default: the captioner's")
+    add(
+        "--length_penalty",
+        type=float,
+        help="power of the length that log-probabilities are divided by; default: the captioner's",
+    )
+    add(
+        "--no_repeat_ngram",
+        type=count,
+        metavar="N",
+        help="no sequence of N words occurs twice in a caption; 0, the default, allows any",
+    )
+    add("--beam_groups", type=positive, help="diverse: groups; default: one a hypothesis")
+    add(
+        "--diversity",
+        type=float,
+        help=f"diverse: the price of a word of an earlier group; default: {DEFAULTS.diversity}",
+    )
+    add(
+        "--top_p",
+        type=float,
+        help=f"nucleus: share of the probability to draw from; default: {DEFAULTS.top_p}",
+    )
+    add(
+        "--temperature",
+        type=float,
+        help=f"nucleus: below 1 likely words gain; default: {DEFAULTS.temperature}",
+    )
+    add("--samples", type=positive, help=f"nucleus: captions; default: {DEFAULTS.samples}")
+    add("--seed", type=count, help=f"nucleus: of the drawing; default: {DEFAULTS.seed}")
+    add(
+        "--banned_words",
+        default="",
+        help="words and phrases that no caption has: separated by commas, or a file, one a line",
+    )
+    add(
+        "--required_words",
+        default="",
+        help="words and phrases that captions have, in the same way; captions that have them all"
+        " go first",
+    )
+
+
+def details(text: str) -> tuple[str, ...]:
+    """Parse --details, names separated by commas."""
+    names = {name for name in text.split(",") if name}
+    if unknown := sorted(names.difference(DETAILS)):
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(DETAILS)}")
+    return tuple(sorted(names))
+
+
+def check_details(wanted: Sequence[str], folders: Sequence[str]) -> None:
+    """Raise UsageError if attention is wanted and no captioner attends."""
+    from transforms import captioner
+
+    manifests = [captioner.read_manifest(folder) for folder in folders]
+    if ATTENTION in wanted and all(
+        manifest["configuration"].get("attention") == "none" for manifest in manifests
+    ):
+        raise UsageError(
+            f"--details={ATTENTION}: {folders[0]} has no attention; train one with --attention=soft"
+        )
+
+
+def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, Any]:
+    """Check the flags against the captioners.
+
+    Args:
+        options: parsed.
+        folders: of the captioners.
+
+    Returns:
+        `search`, the `SearchOptions`, and `banned_words` and `required_words` as they were given.
+
+    Raises:
+        UsageError: the first thing that is wrong.
+    """
+    from transforms import captioner, captioners
+
+    manifest = captioner.read_manifest(folders[0])
+    vocabulary, text = captioners.shared_vocabulary(folders), manifest["text"]
+    method = options.search
+    values: dict[str, Any] = {"method": method}
+    for flag, (methods, name) in FOR.items():
+        value = getattr(options, flag)
+        if value is None and flag in ("beam_width", "length_penalty"):
+            value = manifest["configuration"][flag]
+        elif value is not None and method not in methods:
+            raise UsageError(f"--{flag} is for --search={' and '.join(methods)}, not for {method}")
+        if value is not None:
+            values[name] = value
+    if method == "diverse":
+        values.setdefault("groups", values["beam_width"])
+    banned, required = words(options.banned_words), words(options.required_words)
+    forbidden = _ids("--banned_words", banned, vocabulary, text)
+    for phrase in (phrase for phrase, ids in forbidden.items() if ids is None):
+        print(f"note: --banned_words: no caption can have {phrase!r} anyway", file=sys.stderr)
+    values["banned"] = tuple(sorted({ids for ids in forbidden.values() if ids}))
+    needed = _ids("--required_words", required, vocabulary, text)
+    for phrase in (phrase for phrase, ids in needed.items() if ids is None):
+        raise UsageError(
+            f"--required_words: the captioner does not know {phrase!r}: choose words of"
+            f" {folders[0]}/{captioners.VOCABULARY}"
+        )
+    values["required"] = tuple(sorted({ids for ids in needed.values() if ids}))
+    if sum(map(len, values["required"])) > text["max_length"]:
+        raise UsageError(
+            f"--required_words: they are more than the {text['max_length']} words of a caption"
+        )
+    for phrase in values["required"]:
+        if any(_contains(phrase, other) for other in values["banned"]):
+            name = " ".join(vocabulary.decode(phrase))
+            raise UsageError(f"{name!r} is in --required_words and in --banned_words")
+    search = SearchOptions(**values)
+    search.check()
+    return {"search": search, "banned_words": banned, "required_words": required}
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Return the phrases of a flag: of a file, one a line, or separated by commas.
+
+    Raises:
+        UsageError: what looks like a file is none.
+    """
+    from transforms import files
+    from transforms.text import normalise
+
+    if value and files.exists(value):
+        pieces = files.read_bytes(value).decode("utf-8-sig", "replace").splitlines()
+    elif re.search(r"[/\\]|\.\w+$", value):
+        raise UsageError(f"{value}: there is no such file of words")
+    else:
+        pieces = value.split(",")
+    return tuple(sorted({piece for each in pieces if (piece := normalise(each))}))
+
+
+def _ids(
+    flag: str, phrases: Sequence[str], vocabulary: "Vocabulary", text: Mapping[str, Any]
+) -> dict[str, tuple[int, ...] | None]:
+    """Return the ids of phrases; None where the vocabulary lacks one of their words."""
+    from transforms.text import tokenize
+
+    found: dict[str, tuple[int, ...] | None] = {}
+    for phrase in phrases:
+        tokens = tokenize(phrase, text["tokenizer"])
+        if not tokens:
+            raise UsageError(f"{flag}: {phrase!r} has no words")
+        known = all(token in vocabulary for token in tokens)
+        found[phrase] = tuple(vocabulary.encode(tokens, len(tokens))[1:-1]) if known else None
+    return found
+
+
+def _contains(phrase: tuple[int, ...], part: tuple[int, ...]) -> bool:
+    starts = range(len(phrase) - len(part) + 1)
+    return any(phrase[start : start + len(part)] == part for start in starts)

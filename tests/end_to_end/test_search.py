@@ -1,0 +1,109 @@
+"""Captioning with other searches, with several captioners, and with details."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import caption
+from tests import captioners
+from transforms import captions_table
+from transforms.commandline import Exit
+
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for number, data in enumerate(captioners.jpegs(COUNT)):
+        (folder / f"{number}.jpg").write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_captioner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A captioner with the same words, that sees larger pictures with a CNN of its own."""
+    folder = tmp_path_factory.mktemp("other")
+    data = captioners.dataset(folder / "data", "none")
+    data.manifest["encoder"]["input_size"] = [48, 40]
+    model = captioners.model(data, captioners.configuration(convolutions=(4, 6), pixels=16, seed=5))
+    captioners.write(folder / "captioner", data, model)
+    return folder / "captioner"
+
+
+def run(images: Path, output: Path, *flags: str) -> dict[str, dict[str, Any]]:
+    """Run the job; returns the table by key."""
+    arguments = [f"--images={images}", f"--output={output}", "--batch_size=3", "--page_images=0"]
+    assert caption.main([*arguments, *flags]) is Exit.DONE
+    return {row["key"]: row for row in captions_table.rows(str(output))}
+
+
+def test_details_come_where_they_are_asked_for_and_stay_in_the_table(
+    images: Path, captioner_folder: Path, tmp_path: Path
+) -> None:
+    captioner = f"--captioner={captioner_folder}"
+    plain = run(images, tmp_path, captioner, "--export=jsonl")
+    assert len(plain) == COUNT
+    assert not {"word_scores", "attention"} & set(plain["0.jpg"])
+    # One image is new: the others' rows stay as they were.
+    details = run(
+        images, tmp_path / "details", captioner, "--details=words,attention", "--export=jsonl"
+    )
+    for key, row in details.items():
+        assert row["caption"] == plain[key]["caption"]
+        assert " ".join(each["word"] for each in row["word_scores"]) == row["caption"]
+        assert all(each["score"] <= 0 for each in row["word_scores"])
+        maps = np.array(row["attention"])
+        assert maps.shape == (len(row["word_scores"]), 4, 4)
+        np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, atol=0.01)
+    # A part that is written anew keeps its columns.
+    (images / "0.jpg").rename(tmp_path / "0.jpg")
+    (images / "0.jpg").write_bytes((images / "1.jpg").read_bytes())
+    after = run(images, tmp_path / "details", captioner, "--recaption=never")
+    (tmp_path / "0.jpg").rename(images / "0.jpg")
+    assert {key for key, row in after.items() if row.get("attention")} == set(details) - {"0.jpg"}
+    assert after["3.jpg"] == details["3.jpg"]
+
+
+def test_an_ensemble_of_captioners_that_see_different_pictures(
+    images: Path, captioner_folder: Path, other_captioner: Path, tmp_path: Path
+) -> None:
+    one, other = f"--captioner={captioner_folder}", f"--captioner={other_captioner}"
+    alone = run(images, tmp_path / "one", one)
+    twice = run(images, tmp_path / "twice", one, one)
+    both = run(images, tmp_path / "both", one, other, "--details=attention")
+    for key, row in alone.items():
+        assert twice[key]["caption"] == row["caption"]
+        assert twice[key]["score"] == pytest.approx(row["score"], abs=1e-5)
+    assert any(both[key]["score"] != pytest.approx(alone[key]["score"]) for key in alone)
+    assert np.array(both["0.jpg"]["attention"]).shape[1:] == (4, 4)
+
+
+def test_words_are_required_and_banned(
+    images: Path, captioner_folder: Path, tmp_path: Path
+) -> None:
+    captioner = f"--captioner={captioner_folder}"
+    flags = ["--required_words=blue,big box", "--banned_words=red", "--no_repeat_ngram=1"]
+    for row in run(images, tmp_path, captioner, *flags).values():
+        assert row["has_required"]
+        words = row["caption"].split()
+        assert "blue" in words
+        assert "big box" in row["caption"]
+        assert "red" not in words
+        assert len(set(words)) == len(words)
+
+
+def test_what_is_drawn_depends_on_the_picture_and_the_seed_alone(
+    images: Path, captioner_folder: Path, tmp_path: Path
+) -> None:
+    flags = [f"--captioner={captioner_folder}", "--search=nucleus", "--top_p=1"]
+    drawn = run(images, tmp_path / "all", *flags)
+    some = run(images / "[13].jpg", tmp_path / "some", *flags)
+    for key in ("1.jpg", "3.jpg"):
+        assert some[key]["caption"] == drawn[key]["caption"]
+        captions = {each["caption"] for each in drawn[key]["alternatives"]}
+        assert captions == {each["caption"] for each in some[key]["alternatives"]}
+    again = run(images, tmp_path / "again", *flags, "--seed=1")
+    assert any(again[key]["caption"] != drawn[key]["caption"] for key in drawn)

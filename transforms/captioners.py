@@ -1,0 +1,147 @@
+"""Captioning pictures with a captioner, or with several that decide together."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from transforms import captioner, engines, files
+from transforms.errors import UsageError
+from transforms.search import Hypothesis, SearchOptions, search
+from transforms.text import Vocabulary, join
+
+VOCABULARY = "vocabulary.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Caption:
+    """A caption for a picture.
+
+    Attributes:
+        caption: the text.
+        score: its log-probability divided by a power of its length.
+        words: its words, each with its log-probability after those before it.
+        attention: float16 [words, rows, columns], the share of each place of the picture in what
+            the decoder looked at for each word; None where it does not attend or nobody asked.
+        has_required: whether it has all the words that were required.
+    """
+
+    caption: str
+    score: float
+    words: tuple[tuple[str, float], ...]
+    attention: np.ndarray | None
+    has_required: bool
+
+
+class Captioners:
+    """One captioner, or an ensemble.
+
+    Attributes:
+        input_sizes: (height, width) in pixels of the pictures that each of them takes.
+    """
+
+    def __init__(self, folders: Sequence[str], batch_size: int = captioner.BATCH_SIZE) -> None:
+        """Load them.
+
+        Args:
+            folders: of the captioners, on a local disk or in a bucket.
+            batch_size: pictures that one call of an encoder sees.
+
+        Raises:
+            UsageError: a directory is no finished captioner, or they do not fit together.
+        """
+        self._vocabulary = shared_vocabulary(folders)
+        self._manifests = [captioner.read_manifest(folder) for folder in folders]
+        self.input_sizes = input_sizes(self._manifests)
+        self._batch_size = batch_size
+        self._engines = [engines.load(folder) for folder in folders]
+
+    def caption(
+        self,
+        pixels: Sequence[np.ndarray],
+        options: SearchOptions,
+        *,
+        seeds: Sequence[int] | None = None,
+        attend: bool = False,
+    ) -> list[list[Caption]]:
+        """Caption pictures.
+
+        Encoders always see `batch_size` pictures (the last batch is padded with black ones), so
+        features do not depend on how many pictures come together.
+
+        Args:
+            pixels: for each captioner the same B pictures in its size, uint8
+                [B, height, width, 3], RGB.
+            options: of the search.
+            seeds: of the pictures, for a search that draws.
+            attend: whether captions are to come with their attention.
+
+        Returns:
+            For each picture its captions, best first.
+        """
+        results: list[list[Caption]] = []
+        longest = min(manifest["text"]["max_length"] for manifest in self._manifests)
+        for start in range(0, len(pixels[0]), self._batch_size):
+            batch = slice(start, start + self._batch_size)
+            features = [
+                self._encode(engine, each[batch])
+                for engine, each in zip(self._engines, pixels, strict=True)
+            ]
+            drawn = None if seeds is None else seeds[batch]
+            found = search(self._engines, features, options, longest, seeds=drawn, attend=attend)
+            results += [[self._caption(hypothesis) for hypothesis in each] for each in found]
+        return results
+
+    def _encode(self, engine: engines.Engine, pixels: np.ndarray) -> np.ndarray:
+        missing = self._batch_size - len(pixels)
+        if missing:
+            pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        return engine.encode(pixels)[: self._batch_size - missing]
+
+    def _caption(self, hypothesis: Hypothesis) -> Caption:
+        words = self._vocabulary.decode(hypothesis.tokens)
+        attention = hypothesis.attention
+        if attention is not None:
+            rows, columns = self._grid(attention.shape[1])
+            attention = attention.reshape(-1, rows, columns).astype(np.float16)
+        return Caption(
+            join(words, self._manifests[0]["text"]["tokenizer"]),
+            hypothesis.score,
+            tuple(zip(words, hypothesis.word_scores, strict=True)),
+            attention,
+            hypothesis.satisfied,
+        )
+
+    def _grid(self, positions: int) -> tuple[int, int]:
+        """Return the rows and columns of a map."""
+        for manifest in self._manifests:
+            shape = manifest["encoder"].get("output_shape", [])
+            if len(shape) == 3 and shape[0] * shape[1] == positions:
+                return shape[0], shape[1]
+        side = math.isqrt(positions)
+        return (side, side) if side * side == positions else (1, positions)
+
+
+def input_sizes(manifests: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Return (height, width) of the pictures that captioners take, from their manifests."""
+    return [tuple(manifest["encoder"]["input_size"]) for manifest in manifests]
+
+
+def shared_vocabulary(folders: Sequence[str]) -> Vocabulary:
+    """Return the vocabulary of captioners that are to work together.
+
+    Raises:
+        UsageError: a directory is no finished captioner, or two have different vocabularies or
+            split captions into words in different ways.
+    """
+    first, *others = [captioner.read_manifest(folder)["text"] for folder in folders]
+    for folder, text in zip(folders[1:], others, strict=True):
+        if any(text[name] != first[name] for name in ("digest", "tokenizer")):
+            raise UsageError(
+                f"{folder} does not have the vocabulary of {folders[0]}: captioners work together"
+                " only where they were trained on the same words"
+            )
+    path = files.join(folders[0], VOCABULARY)
+    return Vocabulary.from_text(files.read_bytes(path).decode())
