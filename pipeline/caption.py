@@ -66,8 +66,8 @@ def build_parser() -> Parser:
         "--details",
         type=search_flags.details,
         default="",
-        help="columns to add, separated by commas: words (the score of each word), attention (where"
-        " the captioner looked for each word)",
+        help="columns to add: words (the score of each word), attention (also where the captioner"
+        " looked for each word)",
     )
     table.add_argument(
         "--recaption",

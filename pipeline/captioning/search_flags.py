@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.captioning.settings import ATTENTION, DETAILS
+from pipeline.captioning.settings import ATTENTION, DETAILS, WORDS
 from transforms.commandline import Parser, count, positive
 from transforms.errors import UsageError
 from transforms.search import METHODS, SearchOptions
@@ -83,7 +83,8 @@ def details(text: str) -> tuple[str, ...]:
     names = {name for name in text.split(",") if name}
     if unknown := sorted(names.difference(DETAILS)):
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(DETAILS)}")
-    return tuple(sorted(names))
+    # Where the captioner looked says little without the word that it looked for.
+    return tuple(sorted(names | ({WORDS} if ATTENTION in names else set())))
 
 
 def check_details(wanted: Sequence[str], folders: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 import base64
 import dataclasses
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,25 @@ from PIL import Image
 from transforms import images
 
 THUMBNAIL_SIDE = 320
+WORD_SIDE = 112
+# How much of the light is left where the captioner did not look.
+DARKEST = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """A word of a caption.
+
+    Attributes:
+        text: the word.
+        probability: that the captioner gave it after those before it, 0 to 1.
+        image: a data URI of the picture, lit where the captioner looked; None where that is
+            unknown.
+    """
+
+    text: str
+    probability: float
+    image: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +46,7 @@ class Card:
         cider: CIDEr-D of the caption against the references.
         references: what people wrote.
         alternatives: the captioner's other captions with their scores, best first.
+        words: of the caption, where the table tells of them.
     """
 
     key: str
@@ -34,6 +56,7 @@ class Card:
     cider: float | None = None
     references: tuple[str, ...] = ()
     alternatives: tuple[tuple[str, float], ...] = ()
+    words: tuple[Word, ...] = ()
 
 
 def from_row(row: Mapping[str, Any], image: bytes | None, references: Sequence[str] = ()) -> Card:
@@ -45,13 +68,15 @@ def from_row(row: Mapping[str, Any], image: bytes | None, references: Sequence[s
         references: what people wrote of the image.
     """
     alternatives = [(other["caption"], other["score"]) for other in row["alternatives"]]
+    original = (row["width"], row["height"])
     return Card(
         key=row["key"],
         caption=row["caption"],
-        image=None if image is None else thumbnail(image, original=(row["width"], row["height"])),
+        image=None if image is None else thumbnail(image, original=original),
         score=row["score"],
         references=tuple(references),
         alternatives=tuple(alternatives),
+        words=_words(row, image, original),
     )
 
 
@@ -66,6 +91,45 @@ def thumbnail(
         original: (width, height) of the image where it is known, which spares large JPEGs being
             decoded in full.
     """
+    pixels = _small(data, side, original)
+    return None if pixels is None else _uri(pixels, quality=80)
+
+
+def lit(pixels: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """Return a picture that is bright where a captioner looked, and dark elsewhere.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+        attention: [rows, columns], over the whole picture; its largest value is full light.
+    """
+    seen = np.asarray(attention, np.float32)
+    low, high = float(seen.min()), float(seen.max())
+    # What looks everywhere alike lights all.
+    seen = (seen - low) / (high - low) if high > low else np.ones_like(seen)
+    height, width = pixels.shape[:2]
+    light = Image.fromarray(seen).resize((width, height), Image.Resampling.BICUBIC)
+    share = DARKEST + (1 - DARKEST) * np.clip(np.asarray(light), 0, 1)
+    return np.rint(pixels * share[..., None]).astype(np.uint8)
+
+
+def _words(
+    row: Mapping[str, Any], image: bytes | None, original: tuple[int, int]
+) -> tuple[Word, ...]:
+    """Return the words of a row, lit where the row has their attention."""
+    words = row.get("word_scores") or []
+    maps = row.get("attention") or []
+    pixels = _small(image, WORD_SIDE, original) if image is not None and maps else None
+    views = []
+    if pixels is not None:
+        views = [_uri(lit(pixels, np.array(each)), quality=70) for each in maps]
+    return tuple(
+        Word(word["word"], math.exp(word["score"]), view)
+        for word, view in itertools.zip_longest(words, views[: len(words)])
+    )
+
+
+def _small(data: bytes, side: int, original: tuple[int, int] | None) -> np.ndarray | None:
+    """Return an image's pixels in a small size, or None if the image cannot be decoded."""
     try:
         picture = images.decode(data, original and _fit(*original, side)[::-1])
     except images.ImageError:
@@ -73,7 +137,11 @@ def thumbnail(
     pixels = Image.fromarray(picture.pixels)
     if max(pixels.size) > side:
         pixels = pixels.resize(_fit(*pixels.size, side), Image.Resampling.BICUBIC)
-    jpeg = images.to_jpeg(np.asarray(pixels), quality=80)
+    return np.asarray(pixels)
+
+
+def _uri(pixels: np.ndarray, quality: int) -> str:
+    jpeg = images.to_jpeg(pixels, quality)
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from transforms import images
 from transforms.pages import Card, Histogram, Metric, Report, from_row, gallery, report, thumbnail
+from transforms.pages.cards import Word
 
 NASTY = "<script>alert('1')</script> & \"quoted\" {{ 7 * 7 }} 两只狗"
 VOID = {"meta", "img", "link", "br", "input", "hr", "rect", "line"}
@@ -95,6 +96,35 @@ def test_a_row_of_a_captions_table_becomes_a_card():
     assert from_row(row, None).image is None
 
 
+def test_words_are_shown_over_what_the_captioner_saw():
+    row = {"key": "a.jpg", "uri": "a.jpg", "sha256": "0", "width": 640, "height": 480}
+    row |= {"caption": f"a {NASTY}", "score": -0.5, "alternatives": []}
+    row["word_scores"] = [{"word": "a", "score": 0.0}, {"word": NASTY, "score": np.log(0.25)}]
+    row["attention"] = [[[0.0, 1.0], [0.0, 0.0]], [[0.25, 0.25], [0.25, 0.25]]]
+    card = from_row(row, photo(640, 480))
+    assert [(word.text, round(word.probability, 6)) for word in card.words] == [
+        ("a", 1.0),
+        (NASTY, 0.25),
+    ]
+
+    def brightness(word):
+        data = base64.b64decode(word.image.partition(",")[2])
+        return np.asarray(Image.open(io.BytesIO(data)).convert("L"), float)
+
+    corner, everywhere = map(brightness, card.words)
+    height, width = corner.shape
+    assert width / height == pytest.approx(4 / 3, abs=0.02)
+    dark = corner[height // 2 :, : width // 2].mean()
+    assert dark < 0.5 * corner[: height // 3, 2 * width // 3 :].mean()
+    assert everywhere.std() < 2
+    page = Page(gallery([card], "t"))
+    assert page.all("script") == []
+    assert len(page.all("img")) == 3
+    assert f"{NASTY} 25 %" in page.text
+    assert [word.image for word in from_row(row, None).words] == [None, None]
+    assert len(Page(gallery([from_row(row, b"no picture")], "t")).all("img")) == 0
+
+
 def test_an_empty_gallery_says_so():
     assert "There is no image to show." in Page(gallery([], "Nothing")).text
 
@@ -122,9 +152,9 @@ def test_everything_from_data_is_escaped(page):
 @given(text=st.text(min_size=1), cider=st.floats(0, 10))
 @settings(max_examples=60, deadline=None)
 def test_no_text_breaks_a_page(text, cider):
-    card = Card(text, text, None, -1.5, cider, (text,), ((text, -2.0),))
+    card = Card(text, text, None, -1.5, cider, (text,), ((text, -2.0),), (Word(text, 0.5),))
     shape = [name for name, _ in Page(gallery([card], text)).elements]
-    plain = Card("k", "c", None, -1.5, cider, ("r",), (("a", -2.0),))
+    plain = Card("k", "c", None, -1.5, cider, ("r",), (("a", -2.0),), (Word("w", 0.5),))
     assert shape == [name for name, _ in Page(gallery([plain], "t")).elements]
 
 
