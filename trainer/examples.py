@@ -1,6 +1,7 @@
 """Where training and evaluation get their batches."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.dataset import Dataset, parse
+from transforms.text import PAD
 
 SHUFFLE_BYTES = 256 * 1024 * 1024
 OPEN_FILES = 16
@@ -70,11 +72,27 @@ class DatasetExamples:
     """A split of a data set, streamed from its files.
 
     Never more than SHUFFLE_BYTES of it wait in memory, whatever its size.
+
+    A caption that a captioner wrote has the weight w that the data set gives it: in each shuffled
+    pass it takes part with probability w, which on average scales its gradient by w, and spares
+    its computation otherwise.
     """
 
-    def __init__(self, dataset: Dataset, split: str) -> None:
-        """Open a split that has images."""
-        self.images = dataset.images(split)
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        holds: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> None:
+        """Open a split that has images.
+
+        Args:
+            dataset: whose.
+            split: which.
+            holds: tells by an image's key, a string scalar, whether it is one of the examples;
+                None for all. The files are then read once to count them.
+        """
+        self._holds = holds
         self.steps = dataset.text["max_length"] + 2
         if dataset.feature_shape is None:
             self.input_spec = tf.TensorSpec([None, *dataset.encoder["input_size"], 3], tf.uint8)
@@ -83,24 +101,41 @@ class DatasetExamples:
             self.input_spec = tf.TensorSpec([None, *dataset.feature_shape], dtype)
         self._dataset, self._split = dataset, split
         self._files = dataset.files(split)
+        self._weight = dataset.generated_weight
+        self.images = dataset.images(split)
+        if holds is not None:
+            stored = tf.data.TFRecordDataset(self._files).filter(self._chosen)
+            self.images = int(stored.reduce(np.int64(0), lambda count, _: count + 1))
 
     def batches(self, size: int, seed: int | None = None) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """See `Examples`."""
         examples = tf.data.Dataset.from_tensor_slices(self._files)
         if seed is None:
-            examples = examples.flat_map(tf.data.TFRecordDataset)
+            examples = self._choose(examples.flat_map(tf.data.TFRecordDataset))
         else:
             examples = examples.shuffle(len(self._files), seed=seed).interleave(
                 tf.data.TFRecordDataset, cycle_length=OPEN_FILES
             )
-            examples = examples.shuffle(self._shuffled(), seed=seed)
-        shapes = (self.input_spec.shape[1:], [None, self.steps])
-        examples = examples.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
-        yield from examples.padded_batch(size, shapes).prefetch(2)
+            examples = self._choose(examples).shuffle(self._shuffled(), seed=seed)
+        shapes = (self.input_spec.shape[1:], [None, self.steps], [None])
+        examples = examples.map(
+            functools.partial(self._parse, seed=seed), num_parallel_calls=tf.data.AUTOTUNE
+        )
+        yield from examples.padded_batch(size, shapes).map(_leave_out).prefetch(2)
+
+    def _choose(self, examples: tf.data.Dataset) -> tf.data.Dataset:
+        return examples if self._holds is None else examples.filter(self._chosen)
+
+    def _chosen(self, example: tf.Tensor) -> tf.Tensor:
+        assert self._holds is not None
+        key = {"key": tf.io.FixedLenFeature([], tf.string)}
+        return self._holds(tf.io.parse_single_example(example, key)["key"])
 
     def captions(self) -> Iterator[npt.NDArray[np.int32]]:
         """See `Examples`."""
         for example in self._dataset.tf_dataset(self._split):
+            if self._holds is not None and not self._holds(example["key"]):
+                continue
             ids = example["token_ids"].numpy()
             yield np.pad(ids, ((0, 0), (0, self.steps - ids.shape[1])))
 
@@ -109,10 +144,27 @@ class DatasetExamples:
         # A stored image is a JPEG: this is an upper bound.
         return max(1, min(self.images, SHUFFLE_BYTES // (shape.num_elements() * dtype.size)))
 
-    def _parse(self, example: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _parse(
+        self, example: tf.Tensor, seed: int | None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         parsed = parse(example, self._dataset.feature_shape, self._dataset.feature_dtype)
+        out = tf.zeros_like(parsed["generated"])
+        if seed is not None and self._weight < 1:
+            # The draw depends on the pass and the image alone, not on the order of images.
+            name = tf.strings.to_hash_bucket_fast(parsed["key"], 2**31 - 1)
+            drawn = tf.random.stateless_uniform(tf.shape(out), tf.stack([np.int64(seed), name]))
+            out = parsed["generated"] & (drawn >= self._weight)
         if "image" not in parsed:
-            return parsed["features"], parsed["token_ids"]
+            return parsed["features"], parsed["token_ids"], out
         # The accurate transform gives Pillow's pixels.
         pixels = tf.io.decode_jpeg(parsed["image"], channels=3, dct_method="INTEGER_ACCURATE")
-        return tf.ensure_shape(pixels, self.input_spec.shape[1:]), parsed["token_ids"]
+        pixels = tf.ensure_shape(pixels, self.input_spec.shape[1:])
+        return pixels, parsed["token_ids"], out
+
+
+def _leave_out(
+    inputs: tf.Tensor, token_ids: tf.Tensor, out: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blank captions [B, n] of a batch, unless none would be left to learn from."""
+    some = tf.reduce_any(~out & tf.reduce_any(token_ids != PAD, axis=2))
+    return inputs, tf.where(out[:, :, None] & some, PAD, token_ids)

@@ -161,6 +161,12 @@ def _data(captioner: Mapping[str, Any], dataset: Mapping[str, Any], note: str) -
         [[split, s["images"], s["captions"]] for split, s in dataset["splits"].items()],
     )
     parts = [table, counts]
+    if generated := dataset.get("generated"):
+        parts.append(
+            f"{generated['captions']:,} of the captions were written by another captioner, for"
+            f" {generated['images']:,} images without any, and have the weight"
+            f" {generated['weight']:g} where people's have 1.\n"
+        )
     if note.strip():
         parts.append(note.strip() + "\n")
     parts.append(

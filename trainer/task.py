@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     dataset = open_dataset(source)
     resolved.check(dataset.feature_shape)
     check_splits(dataset)
+    check_references(dataset, resolved)
     tensorflow_start.start()
     from trainer import export, fit
 
@@ -97,6 +98,15 @@ def check_splits(dataset: Dataset) -> None:
                 f"{dataset.folder}: the split {split} has no captioned images, and training needs"
                 " them: preprocess more images, or other lists of the splits"
             )
+
+
+def check_references(dataset: Dataset, resolved: configuration.Configuration) -> None:
+    """Raise UsageError where a captioner would be rewarded for saying what another one said."""
+    if resolved.scst_epochs and dataset.manifest.get("generated"):
+        raise UsageError(
+            f"{dataset.folder}: it has captions that a captioner wrote, and self-critical training"
+            " wants people's alone: add --scst_epochs=0"
+        )
 
 
 if __name__ == "__main__":

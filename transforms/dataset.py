@@ -78,6 +78,11 @@ class Dataset:
         """`float16` or `float32`; None where the records hold JPEGs."""
         return None if self.stores_images else self.encoder["dtype"]
 
+    @property
+    def generated_weight(self) -> float:
+        """Weight of a caption that a captioner wrote, where one that people wrote has 1."""
+        return self.manifest.get("generated", {}).get("weight", 1.0)
+
     def images(self, split: str) -> int:
         """Return the number of images of a split."""
         return self.manifest["splits"].get(split, {}).get("images", 0)
@@ -91,6 +96,17 @@ class Dataset:
         names = self.manifest["splits"].get(split, {}).get("files", [])
         return [files.join(self.folder, name) for name in names]
 
+    def file_records(self, path: str) -> Iterator[records.Record]:
+        """Yield the records of one of the files; raises like `records`."""
+        with files.open_read(path) as stream:
+            batch = []
+            for example in records.read(stream, path):
+                batch.append(example)
+                if len(batch) == DECODE_BATCH:
+                    yield from records.decode(batch, self.feature_shape, self.feature_dtype)
+                    batch = []
+            yield from records.decode(batch, self.feature_shape, self.feature_dtype)
+
     def records(self, split: str) -> Iterator[records.Record]:
         """Yield a split's records in the order of its files.
 
@@ -98,21 +114,14 @@ class Dataset:
             RecordError: a file is cut short or corrupt.
         """
         for path in self.files(split):
-            with files.open_read(path) as stream:
-                batch = []
-                for example in records.read(stream, path):
-                    batch.append(example)
-                    if len(batch) == DECODE_BATCH:
-                        yield from records.decode(batch, self.feature_shape, self.feature_dtype)
-                        batch = []
-                yield from records.decode(batch, self.feature_shape, self.feature_dtype)
+            yield from self.file_records(path)
 
     def tf_dataset(self, split: str) -> "tf.data.Dataset":
         """Return a split as a `tf.data.Dataset` of one dictionary per image.
 
         Keys: `key` string scalar; `features` `feature_shape` in `feature_dtype`, or `image`
         string scalar (JPEG); `token_ids` int32 `[captions, longest]`, each row from START to
-        END and padded with 0.
+        END and padded with 0; `generated` bool `[captions]`, whether a captioner wrote it.
         """
         import tensorflow as tf
 
@@ -134,12 +143,19 @@ def parse(
         {
             "key": tf.io.FixedLenFeature([], tf.string),
             content: tf.io.FixedLenFeature([], tf.string),
+            "generated": tf.io.RaggedFeature(tf.int64),
             "token_ids": tf.io.RaggedFeature(tf.int64),
             "token_lengths": tf.io.RaggedFeature(tf.int64),
         },
     )
     ids = tf.RaggedTensor.from_row_lengths(parsed["token_ids"], parsed["token_lengths"])
-    result = {"key": parsed["key"], "token_ids": tf.cast(ids.to_tensor(), tf.int32)}
+    marks = parsed["generated"]  # None at all where people wrote every caption.
+    marks = tf.pad(marks, [[0, ids.nrows() - tf.size(marks, tf.int64)]])
+    result = {
+        "key": parsed["key"],
+        "token_ids": tf.cast(ids.to_tensor(), tf.int32),
+        "generated": marks > 0,
+    }
     if shape is None:
         result["image"] = parsed["image"]
     else:

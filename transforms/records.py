@@ -20,6 +20,7 @@ SCHEMA = pa.schema(
     [
         ("captions", BYTES),
         ("features", BYTES),
+        ("generated", INTS),
         ("height", INTS),
         ("image", BYTES),
         ("key", BYTES),
@@ -56,6 +57,7 @@ class Record:
         height: pixels down, likewise.
         captions: the captions as they were written.
         token_ids: for each caption its ids, from START to END.
+        generated: for each caption whether a captioner wrote it; empty where people wrote all.
         features: float16 or float32, `[rows, columns, channels]` or `[channels]`; None where the
             data set stores images.
         image: the checked and resized picture as JPEG; None where it stores features.
@@ -68,6 +70,7 @@ class Record:
     height: int
     captions: tuple[str, ...]
     token_ids: tuple[tuple[int, ...], ...]
+    generated: tuple[bool, ...] = ()
     features: np.ndarray | None = None
     image: bytes | None = None
 
@@ -90,6 +93,7 @@ def encode(records: Sequence[Record]) -> list[bytes]:
     columns: dict[str, list[Any]] = {
         "captions": [text(r.captions) for r in records],
         "features": [None if r.features is None else [_to_bytes(r.features)] for r in records],
+        "generated": [list(map(int, r.generated)) or None for r in records],
         "height": [[r.height] for r in records],
         "image": [None if r.image is None else [r.image] for r in records],
         "key": [text([r.key]) for r in records],
@@ -100,6 +104,7 @@ def encode(records: Sequence[Record]) -> list[bytes]:
         "width": [[r.width] for r in records],
     }
     # A null would be written as a feature without a value, so an unused column is left out.
+    # Records with and without generated captions therefore do not go into one file.
     present = pa.schema(
         [f for f in SCHEMA if any(value is not None for value in columns[f.name])] or SCHEMA
     )
@@ -203,6 +208,7 @@ def _to_record(
         height=one("height"),
         captions=tuple(caption.decode() for caption in values("captions")),
         token_ids=tuple(tuple(ids[start:end]) for start, end in itertools.pairwise(ends)),
+        generated=tuple(map(bool, values("generated"))),
         features=features,
         image=None if example.get("image") is None else one("image"),
     )

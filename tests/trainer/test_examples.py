@@ -1,8 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.trainer import toy
 from trainer.examples import DatasetExamples
+from transforms import files, records
+from transforms.dataset import open_dataset
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +45,49 @@ def test_stored_images_come_as_pixels(tmp_path):
     ((pixels, _),) = examples.batches(9)
     assert (pixels.shape, pixels.dtype) == ((4, 32, 32, 3), np.uint8)
     np.testing.assert_allclose(pixels[0, 5, 5], [200, 30, 30], atol=3)
+
+
+def test_examples_may_be_chosen_by_the_keys_of_images(data):
+    chosen = DatasetExamples(
+        data, "train", lambda key: tf.strings.regex_full_match(key, ".*[13].jpg")
+    )
+    kept = [r.features for r in data.records("train") if r.key[-5] in "13"]
+    assert chosen.images == len(kept) == 3
+    np.testing.assert_array_equal(collect(chosen, 2)[0], kept)
+    shuffled = collect(chosen, 2, seed=1)[0]
+    np.testing.assert_array_equal(np.sort(shuffled.ravel()), np.sort(np.array(kept).ravel()))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A data set in half of whose images the captions are generated, of weight 0.3."""
+    data = toy.dataset(tmp_path_factory.mktemp("mixed") / "data", train=40)
+    _, second = data.files("train")
+    marked = [
+        dataclasses.replace(record, generated=(True,) * 3) for record in data.file_records(second)
+    ]
+    with files.atomic(second) as stream:
+        records.write(stream, records.encode(marked))
+    name = second.removeprefix(f"{data.folder}/")
+    data.manifest["files"][name] = {"bytes": stream.size, "sha256": stream.sha256}
+    data.manifest["generated"] = {"weight": 0.3}
+    files.write_json(files.join(data.folder, "dataset.json"), data.manifest)
+    return open_dataset(data.folder)
+
+
+def test_generated_captions_take_part_as_often_as_they_weigh(mixed):
+    examples = DatasetExamples(mixed, "train")
+    everything = (collect(examples, 16)[1] > 0).any(axis=2)
+    assert everything.all()
+    passes = [collect(examples, 16, seed)[1] for seed in range(30)]
+    np.testing.assert_array_equal(passes[3], collect(examples, 16, 3)[1])
+    present = np.stack([(ids > 0).any(axis=2) for ids in passes])
+    assert present.all(axis=2).sum(axis=1).min() >= 20  # Those of people are always there.
+    assert present.mean() == pytest.approx((1 + 0.3) / 2, abs=0.02)
+
+
+def test_a_batch_never_loses_all_its_captions(mixed):
+    alone = DatasetExamples(mixed, "train", lambda key: key == b"train/1.jpg")
+    for seed in range(12):
+        ((_, ids),) = alone.batches(1, seed)
+        assert ids.numpy().any()

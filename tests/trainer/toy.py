@@ -1,5 +1,6 @@
 """A tiny task that trains in seconds: the features say which words the captions have."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def _record(data: Dataset, split: str, number: int) -> records.Record:
     return records.Record(
         key=f"{split}/{number}.jpg",
         uri=f"/images/{split}/{number}.jpg",
-        sha256="0" * 64,
+        sha256=hashlib.sha256(f"{split}/{number}".encode()).hexdigest(),
         width=32,
         height=32,
         captions=captions,

@@ -1,0 +1,164 @@
+"""python -m trainer.self_training as its users run it, on a toy."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.trainer import toy
+from trainer.self_training import __main__ as command
+from trainer.self_training import candidates
+from transforms import files, records
+from transforms.commandline import Exit
+from transforms.dataset import open_dataset
+from transforms.errors import UsageError
+
+KNOWN, OTHERS = 12, 18
+TRAINING = [
+    "--units=16",
+    "--embedding=8",
+    "--hidden=16",
+    "--attention_units=8",
+    "--batch_images=4",
+    "--epochs=8",
+    "--learning_rate=0.03",
+    "--warmup_steps=2",
+    "--averaging=0",
+    "--dropout=0",
+    "--feature_dropout=0",
+    "--label_smoothing=0",
+]
+RULES = ["--keep=0.5", "--max_caption_share=1", "--max_ngram_share=1", "--captions_per_image=2"]
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    return toy.dataset(tmp_path_factory.mktemp("toy") / "labelled", train=KNOWN)
+
+
+@pytest.fixture(scope="module")
+def unlabelled(labelled):
+    """More of the toy's images, and among them the labelled ones and copies of its dev images."""
+    folder = Path(labelled.folder).parent / "unlabelled"
+    data = toy.dataset(folder, train=KNOWN + OTHERS)
+    name = "data/train-copies.tfrecord"
+    copies = [
+        dataclasses.replace(record, key=f"copies/{record.key}")
+        for record in labelled.records("dev")
+    ]
+    with files.atomic(files.join(data.folder, name)) as stream:
+        records.write(stream, records.encode(copies))
+    manifest = data.manifest
+    manifest["files"][name] = {"bytes": stream.size, "sha256": stream.sha256}
+    manifest["splits"]["train"]["files"].append(name)
+    manifest["splits"]["train"]["images"] += len(copies)
+    files.write_json(files.join(data.folder, "dataset.json"), manifest)
+    return open_dataset(data.folder)
+
+
+def flags(labelled, unlabelled, output, *more):
+    return [
+        f"--dataset={labelled.folder}",
+        f"--unlabelled={unlabelled.folder}",
+        f"--output={output}",
+        *RULES,
+        *TRAINING,
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def output(labelled, unlabelled, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("self") / "out"
+    assert command.main(flags(labelled, unlabelled, folder)) is Exit.DONE
+    return folder
+
+
+def test_mixes_human_and_marked_generated_captions(output, labelled, unlabelled):
+    mixed = open_dataset(output / "round-1" / "dataset")
+    stored = list(mixed.records("train"))
+    human = [record for record in stored if not record.generated]
+    generated = [record for record in stored if record.generated]
+    assert {record.key: record.captions for record in human} == {
+        record.key: record.captions for record in labelled.records("train")
+    }
+    # Neither labelled images nor copies of dev images are among them.
+    fresh = {f"train/{n}.jpg" for n in range(KNOWN, KNOWN + OTHERS)}
+    assert {record.key for record in generated} < fresh
+    for record in generated:
+        assert 1 <= len(record.captions) <= 2
+        assert all(record.generated)
+        # The toy is easy: what the captioner writes is right.
+        number = int(record.key.removeprefix("train/").removesuffix(".jpg"))
+        assert {("blue", "red")[number % 2 == 0] in text for text in record.captions} == {True}
+    assert [r.key for r in mixed.records("dev")] == [r.key for r in labelled.records("dev")]
+
+    facts = mixed.manifest["generated"]
+    books = facts["books"]
+    assert books["listed"] == unlabelled.images("train") == 34
+    assert books["known"] == KNOWN + 4
+    assert books["kept"] == len(generated) == facts["images"] == OTHERS / 2
+    assert books["unsure"] + books["repeated"] + books["beyond_share"] == OTHERS / 2
+    assert mixed.images("train") == KNOWN + len(generated)
+    assert mixed.captions("train") == sum(len(record.captions) for record in stored)
+    assert mixed.generated_weight == 0.5
+
+
+def test_trains_on_the_mix_and_says_what_each_captioner_scored(output):
+    result = json.loads((output / "self_training.json").read_text())
+    teacher, student = result["captioners"]
+    assert teacher["captioner"] == f"{output}/teacher"
+    assert student["captioner"] == f"{output}/round-1/captioner"
+    assert student["trained_on"]["images"] == KNOWN + OTHERS / 2
+    card = (output / "round-1" / "captioner" / "MODEL_CARD.md").read_text()
+    assert "of the captions were written by another captioner" in card
+
+
+def test_a_killed_run_continues_to_the_same_bytes(
+    output, labelled, unlabelled, tmp_path, monkeypatch
+):
+    save, saved = candidates.save, []
+
+    def die(path, rows):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(path)
+        save(path, rows)
+
+    again = flags(labelled, unlabelled, tmp_path / "out", f"--captioner={output}/teacher")
+    monkeypatch.setattr(candidates, "save", die)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(again)
+    monkeypatch.setattr(candidates, "save", save)
+    before = [path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jsonl")]
+    command.main(again)
+    after = [path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jsonl")]
+    assert before[0] in after
+    assert len(after) == 3
+    manifests = [
+        json.loads((folder / "round-1" / "dataset" / "dataset.json").read_text())
+        for folder in (output, tmp_path / "out")
+    ]
+    assert manifests[0] == manifests[1]
+    with pytest.raises(UsageError, match="another keep"):
+        command.main([*again, "--keep=0.7"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--min_confidence=1", "lower --min_confidence"),
+        ("--scst_epochs=1", "wants people's captions alone"),
+        ("--weight=0", "leaves the generated captions out"),
+        ("--unlabelled={toy_without_features}", "encoder's digest is None"),
+    ],
+)
+def test_wrong_use_is_one_line(output, labelled, unlabelled, tmp_path, flag, message):
+    if "toy_" in flag:
+        other = toy.dataset(tmp_path / "pixels", encoder="none", train=2, dev=1)
+        flag = f"--unlabelled={other.folder}"
+    with pytest.raises(UsageError, match=message):
+        command.main(
+            flags(labelled, unlabelled, tmp_path / "out", f"--captioner={output}/teacher", flag)
+        )

@@ -1,0 +1,1 @@
+"""Self-training: a captioner's own captions of unlabelled images, as data to train on."""

@@ -1,0 +1,302 @@
+"""The rounds of self-training: caption, choose, mix, train; each step is done once.
+
+output/
+  run.json                     whose folder it is
+  teacher/                     the first captioner, where none was given
+  round-1/candidates/*.jsonl   captions of every unlabelled image
+  round-1/dataset/             people's captions and the chosen ones
+  round-1/captioner/           trained on it
+  self_training.json           what each captioner scored
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from trainer import command_line, task
+from trainer.configuration import Configuration
+from trainer.self_training import candidates, mixing, selection
+from trainer.self_training.command import Options
+from trainer.self_training.teacher import Teacher, check_encoder
+from transforms import captioner, files, manifests
+from transforms.dataset import SPLITS, Dataset, open_dataset
+from transforms.errors import JobError, UsageError
+from transforms.text import tokenize
+
+MANIFEST = "self_training.json"
+RUN = "run.json"
+CONTEXT = 1000  # Images whose captions by people say which n-grams are common.
+
+
+class Run:
+    """One run, or the rest of one that was killed."""
+
+    def __init__(
+        self,
+        options: Options,
+        explicit: dict[str, Any],
+        labelled: Dataset,
+        unlabelled: Dataset,
+    ) -> None:
+        """Check everything and take the output folder.
+
+        Args:
+            options: the command's.
+            explicit: fields of the student's configuration; the teacher's hold otherwise.
+            labelled: people's captions, with a split dev to choose epochs by.
+            unlabelled: other images.
+
+        Raises:
+            UsageError: what cannot work, or a folder of another run.
+        """
+        self._options, self._labelled, self._unlabelled = options, labelled, unlabelled
+        task.check_splits(labelled)
+        check_encoder(labelled.folder, labelled.encoder, unlabelled)
+        if not unlabelled.images("train"):
+            raise UsageError(
+                f"{unlabelled.folder}: its split train has no images to caption: preprocess them"
+                " with --captions=none"
+            )
+        configuration = Configuration().to_dict()
+        if options.captioner:
+            manifest = captioner.read_manifest(options.captioner)
+            if manifest["text"]["digest"] != labelled.text["digest"]:
+                raise UsageError(
+                    f"{options.captioner}: its vocabulary is not that of {labelled.folder}: give"
+                    " a captioner that was trained on this data set, or leave --captioner out"
+                )
+            configuration = manifest["configuration"]
+        self._configuration = Configuration.from_dict({**configuration, **explicit})
+        self._configuration.check(labelled.feature_shape)
+        if self._configuration.scst_epochs:
+            raise UsageError(
+                "self-critical training wants people's captions alone: add --scst_epochs=0"
+            )
+        self._claim()
+
+    def run(self) -> list[dict[str, Any]]:
+        """Do the rounds; returns what each captioner scored, the first teacher in front."""
+        options = self._options
+        teacher = options.captioner
+        if not teacher:
+            teacher = files.join(options.output, "teacher")
+            self._train(self._labelled, teacher)
+        results = [_result(teacher, None)]
+        for number in range(1, options.rounds + 1):
+            folder = files.join(options.output, f"round-{number}")
+            results[-1]["images"] = self._unlabelled.images("train")
+            mixed = self._mix(teacher, folder, number)
+            teacher = files.join(folder, "captioner")
+            self._train(mixed, teacher)
+            results.append(_result(teacher, mixed))
+        best = max(results, key=lambda result: result["scores"]["CIDEr"])
+        files.write_json(
+            files.join(options.output, MANIFEST),
+            {
+                "format": "beamcap.self_training",
+                "version": 1,
+                "options": dataclasses.asdict(options),
+                "best": best["captioner"],
+                "captioners": results,
+                "software": manifests.software(),
+            },
+        )
+        return results
+
+    def _claim(self) -> None:
+        options = self._options
+        facts = dataclasses.asdict(options)
+        # More rounds continue what fewer began; folders may move, their content counts.
+        for name in ("output", "rounds", "dataset", "unlabelled", "captioner"):
+            del facts[name]
+        run = {
+            **facts,
+            "configuration": self._configuration.to_dict(),
+            "dataset": self._labelled.digest,
+            "unlabelled": self._unlabelled.digest,
+            "captioner": captioner.digest(options.captioner) if options.captioner else "",
+        }
+        path = files.join(options.output, RUN)
+        if not files.exists(path):
+            if files.exists(options.output) and any(files.list_files(options.output)):
+                raise UsageError(
+                    f"{options.output}: the folder holds files that no self-training wrote: give"
+                    " an empty --output"
+                )
+            files.write_json(path, run)
+            return
+        before = json.loads(files.read_bytes(path))
+        for name, value in run.items():
+            if before.get(name) != value:
+                raise UsageError(
+                    f"{options.output}: this belongs to a run with another {name}: give another"
+                    " --output, or delete this one"
+                )
+
+    def _train(self, data: Dataset, output: str) -> None:
+        flags = command_line.flags(self._configuration)
+        task.main([f"--dataset={data.folder}", f"--output={output}", *flags])
+
+    def _mix(self, teacher: str, folder: str, number: int) -> Dataset:
+        """Return a round's data set; one that is there is taken as it is."""
+        output = files.join(folder, "dataset")
+        if files.exists(files.join(output, "dataset.json")):
+            return open_dataset(output)
+        options = self._options
+        human, known = self._human()
+        context = human[:CONTEXT]
+        rows = self._caption(teacher, files.join(folder, "candidates"), number, context)
+        # What is in the labelled data set already is held out, or better captioned by people.
+        fresh = [row for row in rows if row.key not in known and row.sha256 not in known]
+        words = {
+            caption.text: tuple(self._words(caption.text))
+            for row in fresh
+            for caption in row.captions
+        }
+        chosen = selection.choose(
+            fresh,
+            selection.Rules(
+                keep=options.keep,
+                min_confidence=options.min_confidence,
+                captions=options.captions_per_image,
+                caption_share=options.max_caption_share,
+                ngram_share=options.max_ngram_share,
+            ),
+            words,
+            (tuple(caption) for captions in human for caption in captions),
+        )
+        books = {"listed": len(rows), **chosen.books, "known": len(rows) - len(fresh)}
+        if books["listed"] != sum(count for name, count in books.items() if name != "listed"):
+            raise JobError(f"{folder}: the books of images do not balance: {books}")
+        if not chosen.captions:
+            raise UsageError(
+                f"no generated caption is worth keeping ({books}): lower --min_confidence, raise"
+                " --keep, or train the captioner longer"
+            )
+        _say(f"round {number}: " + ", ".join(f"{n:,} {name}" for name, n in books.items()))
+        _say(f"round {number}: {_commonest(chosen.captions)}")
+        facts = {
+            "weight": options.weight,
+            "round": number,
+            "captioner": captioner.digest(teacher),
+            "labelled": self._labelled.digest,
+            "unlabelled": self._unlabelled.digest,
+            "books": books,
+            "rules": {
+                name: getattr(options, name)
+                for name in (
+                    "keep",
+                    "min_confidence",
+                    "captions_per_image",
+                    "max_caption_share",
+                    "max_ngram_share",
+                    "hypotheses",
+                    "samples",
+                    "sampling_seed",
+                )
+            },
+        }
+        return mixing.write(output, self._labelled, self._unlabelled, chosen.captions, facts)
+
+    def _caption(
+        self, teacher: str, folder: str, number: int, context: list[list[list[str]]]
+    ) -> list[candidates.Candidates]:
+        """Return the candidates of all unlabelled images, file by file; what is done is read."""
+        writer: candidates.Writer | None = None
+        progress = _Progress(number, self._unlabelled.images("train"))
+        rows: list[candidates.Candidates] = []
+        for part, path in enumerate(self._unlabelled.files("train")):
+            name = path.rsplit("/", 1)[-1].removesuffix(".tfrecord")
+            place = files.join(folder, f"{name}.jsonl")
+            if not files.exists(place):
+                if writer is None:
+                    writer = candidates.Writer(
+                        Teacher(teacher, self._unlabelled),
+                        self._unlabelled,
+                        context,
+                        hypotheses=self._options.hypotheses,
+                        samples=self._options.samples,
+                        max_length=self._labelled.text["max_length"],
+                        seed=self._options.sampling_seed + number,
+                    )
+                records = list(self._unlabelled.file_records(path))
+                candidates.save(place, writer.write(records, part, progress.add))
+            else:
+                progress.skip(self._unlabelled.manifest["files"], path, self._unlabelled.folder)
+            rows.extend(candidates.load(place))
+        return rows
+
+    def _human(self) -> tuple[list[list[list[str]]], set[str]]:
+        """Return the words of the captions of train, and keys and digests of all splits."""
+        captions, known = [], set()
+        for split in SPLITS:
+            for record in self._labelled.records(split):
+                known |= {record.key, record.sha256}
+                if split == "train":
+                    captions.append([self._words(each) for each in record.captions])
+        return captions, known
+
+    def _words(self, caption: str) -> list[str]:
+        return tokenize(caption, self._labelled.text["tokenizer"])
+
+
+class _Progress:
+    """Says every few seconds how far the captioning is."""
+
+    INTERVAL = 15.0
+
+    def __init__(self, number: int, total: int) -> None:
+        self._number, self._total = number, total
+        self._done = self._skipped = 0
+        self._start = self._shown = time.monotonic()
+
+    def skip(self, facts: dict[str, Any], path: str, folder: str) -> None:
+        """Count the images of a file that an earlier run captioned."""
+        self._skipped += facts[path.removeprefix(f"{folder}/")].get("records", 0)
+
+    def add(self, images: int) -> None:
+        """Count images."""
+        self._done += images
+        now = time.monotonic()
+        if now - self._shown < self.INTERVAL:
+            return
+        self._shown = now
+        rate = self._done / (now - self._start)
+        left = (self._total - self._done - self._skipped) / rate
+        _say(
+            f"round {self._number}: captioned {self._done + self._skipped:,} of {self._total:,}"
+            f" images, {rate:.0f} images/s, {left / 60:.0f} min left"
+        )
+
+
+def _result(folder: str, data: Dataset | None) -> dict[str, Any]:
+    manifest = captioner.read_manifest(folder)
+    result: dict[str, Any] = {
+        "captioner": folder,
+        "scores": manifest["metrics"]["scores"],
+        "images": 0,
+    }
+    if data is not None:
+        result["trained_on"] = {
+            "images": data.images("train"),
+            "captions": data.captions("train"),
+            "generated": data.manifest["generated"],
+        }
+    return result
+
+
+def _commonest(chosen: mixing.Chosen) -> str:
+    """Tell how varied the captions are."""
+    counts = Counter(caption.text for captions in chosen.values() for caption in captions)
+    (text, count), *_ = counts.most_common(1)
+    return (
+        f"{sum(counts.values()):,} captions, {len(counts):,} different ones; the commonest, of"
+        f" {count:,} images: {text}"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,57 @@
+"""The captioner that writes captions to train on."""
+
+from typing import Any
+
+from trainer.configuration import Configuration
+from trainer.export import WEIGHTS
+from trainer.model import Captioner
+from transforms import captioner, files
+from transforms.dataset import Dataset
+from transforms.errors import UsageError
+from transforms.text import Vocabulary
+
+
+class Teacher:
+    """A trained captioner.
+
+    Attributes:
+        manifest: content of its `captioner.json`.
+        configuration: how it was trained.
+        model: with its weights.
+        vocabulary: its words.
+    """
+
+    def __init__(self, folder: str, dataset: Dataset) -> None:
+        """Load a captioner to run on a data set's features.
+
+        Args:
+            folder: of the captioner, on a local disk.
+            dataset: with the images that it is to caption.
+
+        Raises:
+            UsageError: the folder is no finished captioner, or was made for other features.
+        """
+        self.manifest: dict[str, Any] = captioner.read_manifest(folder)
+        check_encoder(folder, self.manifest["encoder"], dataset)
+        self.configuration = Configuration.from_dict(self.manifest["configuration"])
+        text = files.read_bytes(files.join(folder, "vocabulary.txt")).decode()
+        self.vocabulary = Vocabulary.from_text(text)
+        self.model = Captioner(self.configuration, len(self.vocabulary), dataset.feature_shape)
+        if files.is_remote(folder):
+            raise UsageError(f"{folder}: its weights are read from a local disk only: copy it here")
+        self.model.load_weights(files.join(folder, WEIGHTS))
+
+
+def check_encoder(folder: str, facts: dict[str, Any], dataset: Dataset) -> None:
+    """Refuse a data set whose features are not those that facts describe.
+
+    Raises:
+        UsageError: they differ.
+    """
+    for name in ("digest", "input_size", "output_shape", "dtype"):
+        if facts.get(name) != dataset.encoder.get(name):
+            raise UsageError(
+                f"{dataset.folder}: its encoder's {name} is {dataset.encoder.get(name)}, and that"
+                f" of {folder} is {facts.get(name)}: preprocess both with the same --encoder,"
+                " --features and --dtype"
+            )
