@@ -108,7 +108,12 @@ def build_parser() -> Parser:
         " or none to store images",
     )
     encoder.add_argument("--encoder_weights", default="imagenet", help="imagenet, none, or a file")
-    encoder.add_argument("--features", choices=("grid", "pooled"), default="grid")
+    encoder.add_argument(
+        "--features",
+        default="grid",
+        help="grid for the last map of the CNN, pooled for its mean, or a layer such as block10"
+        " of efficientnet-lite0 for the map there: the trainer can then fine-tune what is above",
+    )
     encoder.add_argument("--dtype", choices=("float16", "float32"), default="float16")
     encoder.add_argument(
         "--image_size", type=positive, default=224, help="side of images stored by --encoder=none"
@@ -145,7 +150,7 @@ def resolve(options: argparse.Namespace) -> Settings:
             " --captions=none for images alone"
         )
     if options.encoder != "none":
-        encoders.check(options.encoder, options.encoder_weights)
+        encoders.check(options.encoder, options.encoder_weights, options.features)
     lists = tuple(
         (name, absolute(path))
         for name in ("train", "dev", "test")

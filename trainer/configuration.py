@@ -86,6 +86,15 @@ class Configuration:
     pixels: int = _option(
         96, "side in pixels to which that CNN scales an image", parse=commandline.positive
     )
+    cnn_learning_rate: float = _option(
+        0.1,
+        "learning rate of the CNN's upper blocks, where the data set stores the map below them, as"
+        " a multiple of --learning_rate; 0 keeps them as they are",
+        parse=_amount,
+    )
+    finetune_from_epoch: int = _option(
+        2, "epochs before those blocks learn too", parse=commandline.count
+    )
     dropout: float = _option(0.5, "share of words' and outputs' elements dropped", parse=_share)
     variational_dropout: bool = _option(
         False, "drop the same elements of words and outputs throughout a caption"
@@ -146,6 +155,10 @@ class Configuration:
     )
     seed: int = _option(0, "what decides everything random", parse=commandline.count)
 
+    def finetunes(self, epoch: int) -> bool:
+        """Return whether a pretrained CNN's upper blocks learn in an epoch, counted from 0."""
+        return self.cnn_learning_rate > 0 and epoch >= self.finetune_from_epoch
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""
         return dataclasses.asdict(self) | {"convolutions": list(self.convolutions)}
@@ -166,7 +179,8 @@ class Configuration:
         """Refuse what cannot work.
 
         Args:
-            feature_shape: of one image; None where the data set stores images.
+            feature_shape: of what the decoder sees of one image; None where the data set stores
+                images.
 
         Raises:
             UsageError: flags that do not go together, or not with the data set.

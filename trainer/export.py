@@ -99,12 +99,12 @@ def export(
         "format": FORMAT,
         "version": 1,
         "configuration": configuration.to_dict(),
-        "encoder": dataset.encoder,
+        "encoder": _describe_encoder(dataset, configuration, metrics),
         "text": dataset.text,
         "decoder": {
             "kind": configuration.decoder,
             "vocabulary_size": len(dataset.vocabulary),
-            "feature_shape": dataset.feature_shape and list(dataset.feature_shape),
+            "feature_shape": dataset.grid_shape and list(dataset.grid_shape),
             "parameters": model.count_params(),
         },
         "metrics": dict(metrics),
@@ -141,6 +141,15 @@ def export(
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     _replace(fresh, place)
+
+
+def _describe_encoder(
+    dataset: Dataset, configuration: Configuration, metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what made the features, and whether its upper blocks learned until the best epoch."""
+    if "rest" not in dataset.encoder:
+        return dataset.encoder
+    return {**dataset.encoder, "finetuned": configuration.finetunes(metrics["epoch"] - 1)}
 
 
 def hardware() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from typing import Any
 
+from trainer import finetuning
 from trainer.configuration import Configuration
 from trainer.evaluation import Evaluator
 from trainer.examples import DatasetExamples
@@ -41,7 +42,8 @@ def fit(
         max_minutes: see `Trainer.run`.
     """
     words = dataset.vocabulary.tokens
-    captioner = Captioner(configuration, len(words), dataset.feature_shape)
+    rest = finetuning.load_rest(dataset)
+    captioner = Captioner(configuration, len(words), dataset.feature_shape, rest)
     tokenizer = dataset.text["tokenizer"]
     references = {record.key: record.captions for record in dataset.records("dev")}
     tokens = [[tokenize(each, tokenizer) for each in captions] for captions in references.values()]

@@ -153,6 +153,7 @@ class Trainer:
         start = time.monotonic()
         totals = Totals()
         best = state.best_score if state.epoch else None
+        self.captioner.finetuning = c.finetunes(state.epoch)
         steps = 0
         mixed = np.random.SeedSequence([c.seed, state.epoch]).generate_state(1)
         for inputs, token_ids in self._examples.batches(c.batch_images, int(mixed[0])):

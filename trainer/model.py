@@ -15,9 +15,12 @@ from trainer.packing import Packing
 
 
 class Captioner(keras.Model):
-    """A decoder, behind a CNN of its own where the data set stores images.
+    """A decoder, behind a CNN where the data set stores images or the maps of lower blocks.
 
     It has the decoder's `initial_state` and `step`, so it can be searched as it is.
+
+    Attributes:
+        finetuning: whether a pretrained CNN learns at present. Graphs are traced for one value.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class Captioner(keras.Model):
         configuration: Configuration,
         vocabulary_size: int,
         feature_shape: Sequence[int] | None,
+        rest: keras.Model | None = None,
     ) -> None:
         """Draw the weights; the configuration's seed decides them.
 
@@ -33,12 +37,18 @@ class Captioner(keras.Model):
             vocabulary_size: words and reserved tokens.
             feature_shape: of one image, [rows, columns, C] or [C]; None where the input is
                 pixels, uint8 [B, height, width, 3].
+            rest: the pretrained upper blocks of the CNN, from such features to its last map; None
+                where the decoder takes the features as they are.
         """
         super().__init__()
         keras.utils.set_random_seed(configuration.seed)
         self.configuration = configuration
-        self.encoder = None
-        if feature_shape is None:
+        self.encoder = rest
+        self.finetuning = False
+        self._pretrained = rest is not None
+        if rest is not None:
+            feature_shape = rest.output_shape[1:]
+        elif feature_shape is None:
             self.encoder = ConvolutionalEncoder(configuration.convolutions, configuration.pixels)
             feature_shape = (self.encoder.channels,)
         self.decoder = decoders.build(configuration, vocabulary_size, feature_shape[-1])
@@ -47,8 +57,30 @@ class Captioner(keras.Model):
     def prepare(self, inputs: tf.Tensor, noise: Noise | None = None) -> Memory:
         """Do once per image what its captions share; features or pixels [B, ...]."""
         noise = noise or Noise()
-        features = self.encoder(inputs, training=noise.training) if self.encoder else inputs
-        return self.decoder.prepare(features, noise)
+        return self.decoder.prepare(self.encode(inputs, noise.training), noise)
+
+    def encode(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return what the decoder sees of features or pixels [B, ...]: a grid or vectors."""
+        if self.encoder is None:
+            return inputs
+        if not self._pretrained:
+            return self.encoder(inputs, training=training)
+        # Batch normalisation, where it is not folded away, keeps ImageNet's statistics.
+        grid = self.encoder(tf.cast(inputs, tf.float32), training=False)
+        return grid if self.finetuning else tf.stop_gradient(grid)
+
+    @property
+    def own_variables(self) -> list[keras.Variable]:
+        """The variables that learn in every epoch."""
+        pretrained = {id(variable) for variable in self.finetuned_variables}
+        return [v for v in self.trainable_variables if id(v) not in pretrained]
+
+    @property
+    def finetuned_variables(self) -> list[keras.Variable]:
+        """The variables of a pretrained CNN, which learn while `finetuning`."""
+        if self.encoder is None or not self._pretrained:
+            return []
+        return self.encoder.trainable_variables
 
     def initial_state(self, memory: Memory) -> Any:
         """See `trainer.decoders.Decoder`."""

@@ -111,12 +111,19 @@ def _summary(captioner: Mapping[str, Any]) -> str:
     c = captioner["configuration"]
     encoder = "a CNN trained with it"
     if captioner["encoder"]["name"] != "none":
-        encoder = f"the frozen CNN {escape(base_name(captioner['encoder']['name']))}"
+        name = escape(base_name(captioner["encoder"]["name"]))
+        encoder = f"the CNN {name} ({_learned(captioner['encoder'])})"
     attention = "" if c["attention"] == "none" else f" with {escape(c['attention'])} attention"
     return (
         f"An image captioner: {encoder}, and a decoder ({escape(c['decoder'])}{attention}) that"
         " writes the caption word by word. It was made with beamcap."
     )
+
+
+def _learned(encoder: Mapping[str, Any]) -> str:
+    """Return what became of a pretrained CNN."""
+    tuned = encoder.get("finetuned")
+    return f"fine-tuned above {escape(encoder['features'])}" if tuned else "frozen"
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:
@@ -183,7 +190,7 @@ def _model(captioner: Mapping[str, Any]) -> str:
         rows.append(["Encoder", "a CNN of its own, trained from the pixels"])
     else:
         rows += [
-            ["Encoder", f"{base_name(encoder['name'])}, frozen"],
+            ["Encoder", f"{base_name(encoder['name'])}, {_learned(encoder)}"],
             ["Encoder's weights", base_name(encoder["weights"])],
             ["Features", f"{encoder['features']}, {_shape(encoder)} in {encoder['dtype']}"],
             ["Encoder's digest", encoder["digest"]],

@@ -8,6 +8,7 @@ import tensorflow as tf
 from trainer import schedule
 from trainer.configuration import Configuration
 from trainer.examples import Examples
+from trainer.finetuning import traced
 from trainer.loss import teacher_forced
 from trainer.noise import Noise
 from trainer.updates import Updates
@@ -94,7 +95,7 @@ class CrossEntropy:
         """Prepare the graph of a step."""
         self.epochs = configuration.epochs
         self._updates, self._configuration = updates, configuration
-        self._step = tf.function(self._learn, input_signature=step_signature(examples))
+        self._step = traced(updates.captioner, self._learn, step_signature(examples))
 
     def learning_rate(self, step: int, steps_per_epoch: int) -> float:
         """See `Phase`."""

@@ -14,6 +14,7 @@ import tensorflow as tf
 from trainer import schedule
 from trainer.configuration import Configuration
 from trainer.examples import Examples
+from trainer.finetuning import traced
 from trainer.loss import Loss, policy_gradient, teacher_forced
 from trainer.noise import Noise
 from trainer.phases import Outcome, step_signature
@@ -46,9 +47,10 @@ class SelfCritical:
         self._sample = tf.function(
             self._draw, input_signature=[examples.input_spec, tf.TensorSpec([2], tf.int32)]
         )
-        self._step = tf.function(
+        self._step = traced(
+            updates.captioner,
             self._learn,
-            input_signature=step_signature(examples, ids, tf.TensorSpec([None, None])),
+            step_signature(examples, ids, tf.TensorSpec([None, None])),
         )
 
     def learning_rate(self, step: int, steps_per_epoch: int) -> float:

@@ -69,7 +69,9 @@ class Serving(tf.Module):
         self._encoder = _Untracked(encoder)
         keras_variables = [*model.variables, *(encoder.model.variables if encoder else [])]
         self.weights = [variable.value for variable in keras_variables]
-        self._dtype = tf.as_dtype(dataset.feature_dtype or "float32")
+        self._stored_dtype = tf.as_dtype(dataset.feature_dtype or "float32")
+        # What the model's own CNN computes is never stored.
+        self._dtype = tf.float32 if model.encoder else self._stored_dtype
         self._size: tuple[int, int] = tuple(dataset.encoder["input_size"])
         self._max_length: int = dataset.text["max_length"]
         self._beam_width, self._length_penalty = beam_width, length_penalty
@@ -84,7 +86,7 @@ class Serving(tf.Module):
         self._ends = tf.constant([False] * reserved + ends)
         self._starts = tf.constant([False] * reserved + starts)
 
-        shape = encoder.output_shape if encoder else _map_shape(model.encoder, self._size)
+        shape = dataset.grid_shape or _map_shape(model.encoder, self._size)
         pixels = tf.TensorSpec([None, *self._size, 3], tf.uint8, "pixels")
         features = tf.TensorSpec([None, *shape], tf.float32, "features")
         width = tf.TensorSpec([], tf.int32, "beam_width")
@@ -111,11 +113,10 @@ class Serving(tf.Module):
     def _encode(self, pixels: tf.Tensor) -> Outputs:
         """Turn uint8 [B, height, width, 3] into features, float32 with the stored precision."""
         encoder: Encoder | None = self._encoder.value
-        if encoder is None:
-            features = self._model.value.encoder(pixels, training=False)
-        else:
-            features = encoder.model(pixels, training=False)
-        return {"features": self._stored(features)}
+        features = pixels
+        if encoder is not None:
+            features = tf.cast(encoder.model(pixels, training=False), self._stored_dtype)
+        return {"features": tf.cast(self._model.value.encode(features), tf.float32)}
 
     def _caption_features(
         self, features: tf.Tensor, beam_width: tf.Tensor, length_penalty: tf.Tensor

@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     licence, data_note = explicit.pop("license"), explicit.pop("data_note")
     resolved = presets.resolve(preset, explicit)
     dataset = open_dataset(source)
-    resolved.check(dataset.feature_shape)
+    resolved.check(dataset.grid_shape)
     check_splits(dataset)
     check_references(dataset, resolved)
     tensorflow_start.start()

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from trainer.configuration import Configuration
+from trainer.finetuning import Optimiser
 from trainer.loss import Loss
 from trainer.model import Captioner
 
@@ -20,10 +20,8 @@ class Updates:
         self.captioner = captioner
         self.weights = [variable.value for variable in captioner.weights]
         self._configuration: Configuration = captioner.configuration
-        self._trainable = [variable.value for variable in captioner.trainable_variables]
         self._average = [tf.Variable(weight) for weight in self.weights]
-        self._optimizer = optimizer(self._configuration)
-        self._optimizer.build(captioner.trainable_variables)
+        self._optimiser = Optimiser(captioner)
 
     def apply(self, objective: Callable[[], Loss], rate: tf.Tensor, decay: tf.Tensor) -> Loss:
         """Take one step down an objective; for use inside a graph.
@@ -36,13 +34,12 @@ class Updates:
         c = self._configuration
         with tf.GradientTape() as tape:
             loss = objective()
-        gradients = tape.gradient(loss.mean, self._trainable)
+        gradients = tape.gradient(loss.mean, self._optimiser.learning)
         # The embedding's gradient is sparse, with rows several times: its norm needs the sum.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if c.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, c.clip_norm)
-        self._optimizer.learning_rate.assign(rate)
-        self._optimizer.apply(gradients, self.captioner.trainable_variables)
+        self._optimiser.apply(gradients, rate)
         if c.averaging:
             for average, weight in zip(self._average, self.weights, strict=True):
                 average.assign_add((1 - decay) * (weight - average))
@@ -69,17 +66,13 @@ class Updates:
         self.assign(values)
         for average, value in zip(self._average, values, strict=True):
             average.assign(value)
-        for variable in self._optimizer.variables:
-            variable.assign(tf.zeros_like(variable.value))
+        for variable in self._optimiser.variables:
+            variable.assign(tf.zeros_like(variable))
 
     def variables(self) -> dict[str, list[Any]]:
         """Return all that one step hands to the next, by group."""
-        optimizer = [variable.value for variable in self._optimizer.variables]
-        return {"weights": self.weights, "average": self._average, "optimizer": optimizer}
-
-
-def optimizer(configuration: Configuration) -> keras.optimizers.Optimizer:
-    """Make Adam (Kingma and Ba, 2015), or AdamW where there is weight decay."""
-    if configuration.weight_decay:
-        return keras.optimizers.AdamW(weight_decay=configuration.weight_decay)
-    return keras.optimizers.Adam()
+        return {
+            "weights": self.weights,
+            "average": self._average,
+            "optimizer": self._optimiser.variables,
+        }

@@ -55,7 +55,7 @@ class Dataset:
 
     @property
     def encoder(self) -> dict[str, Any]:
-        """What made the features: name, weights, input_size, output_shape, digest, dtype."""
+        """What made the features: name, weights, input_size, output_shape, digest, dtype, rest."""
         return self.manifest["encoder"]
 
     @property
@@ -72,6 +72,15 @@ class Dataset:
     def feature_shape(self) -> tuple[int, ...] | None:
         """Shape of one image's features; None where the records hold JPEGs."""
         return None if self.stores_images else tuple(self.encoder["output_shape"])
+
+    @property
+    def grid_shape(self) -> tuple[int, ...] | None:
+        """Shape of what a decoder sees of one image; None where the records hold JPEGs.
+
+        That is `feature_shape`, unless the features are those of a CNN's lower blocks.
+        """
+        rest = self.encoder.get("rest")
+        return tuple(rest["output_shape"]) if rest else self.feature_shape
 
     @property
     def feature_dtype(self) -> str | None:

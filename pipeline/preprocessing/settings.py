@@ -16,7 +16,7 @@ class Settings:
         output: folder of the data set.
         encoder: specification, `none` to store images.
         weights: `imagenet`, `none` or a file.
-        features: `grid` or `pooled`.
+        features: `grid`, `pooled` or the name of a cut.
         dtype: `float16` or `float32`.
         image_size: pixels a side of stored images, with encoder `none`.
         tokenizer: resolved, one of `text.TOKENIZERS`.

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +20,14 @@ class Encoder:
     Attributes:
         name: the specification it was loaded by.
         weights: `imagenet`, `none` or the file they came from.
-        features: `grid` or `pooled`.
+        features: `grid`, `pooled` or the name of a cut.
         input_size: (height, width) of its input, in pixels.
         output_shape: (rows, columns, channels) of a grid, or (channels,).
         digest: sha256 (hex) of architecture, weights and kind of features; the same on every
             machine for the same network.
         model: from RGB values 0..255 [B, height, width, 3], any numeric dtype, to float32
             [B, *output_shape]. Plain Keras: it can be a part of another model and be trained.
+        rest: of a cut, what identifies the blocks above it; None otherwise.
         batch_size: how many images one call of the graph computes.
     """
 
@@ -37,6 +39,7 @@ class Encoder:
         weights: str,
         features: str,
         architecture: str,
+        rest: Mapping[str, Any] | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         """Wrap a model.
@@ -51,7 +54,8 @@ class Encoder:
         self.batch_size = batch_size
         self.input_size: tuple[int, int] = tuple(model.inputs[0].shape[1:3])
         self.output_shape: tuple[int, ...] = tuple(model.outputs[0].shape[1:])
-        self.digest = self._digest(architecture)
+        self.rest = rest
+        self.digest = digest(model, architecture, features)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Compute the features of images.
@@ -77,7 +81,7 @@ class Encoder:
 
     def describe(self) -> dict[str, Any]:
         """Return what a manifest records of the encoder, as JSON-able values."""
-        return {
+        facts = {
             "name": self.name,
             "weights": self.weights,
             "features": self.features,
@@ -85,6 +89,7 @@ class Encoder:
             "output_shape": list(self.output_shape),
             "digest": self.digest,
         }
+        return facts if self.rest is None else facts | {"rest": dict(self.rest)}
 
     @functools.cached_property
     def _graph(self) -> Any:
@@ -95,17 +100,25 @@ class Encoder:
             lambda pixels: self.model(pixels, training=False), input_signature=[signature]
         )
 
-    def _digest(self, architecture: str) -> str:
-        header = {
-            "architecture": architecture,
-            "features": self.features,
-            "input_size": self.input_size,
-            "output_shape": self.output_shape,
-        }
-        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-        # Keras orders weights by their place in the graph; names may carry a global counter.
-        for weight in self.model.weights:
-            values = np.asarray(weight)
-            digest.update(f"{values.dtype.name}{list(values.shape)}".encode())
-            digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
-        return digest.hexdigest()
+
+def digest(model: "keras.Model", architecture: str, features: str) -> str:
+    """Return a sha256 (hex) of a model, the same on every machine for the same network.
+
+    Args:
+        model: with its weights.
+        architecture: names it up to its weights.
+        features: what is taken from it.
+    """
+    header = {
+        "architecture": architecture,
+        "features": features,
+        "input_size": model.inputs[0].shape[1:3],
+        "output_shape": model.outputs[0].shape[1:],
+    }
+    result = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    # Keras orders weights by their place in the graph; names may carry a global counter.
+    for weight in model.weights:
+        values = np.asarray(weight)
+        result.update(f"{values.dtype.name}{list(values.shape)}".encode())
+        result.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes())
+    return result.hexdigest()

@@ -3,13 +3,17 @@
 A specification is `efficientnet-lite0`, `-lite1` or `-lite2`, a name of `keras.applications` in any
 mix of cases, or the path of a `.keras` file. Weights are `imagenet`, `none` (random, from a seed)
 or the path of a file; for a model file, `imagenet`, the default, means the weights that it brings.
+
+Features are `grid`, `pooled`, or the name of a cut (`transforms.encoders.cuts`): the map there, for
+a trainer that computes the rest itself, and trains it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from transforms.encoders import applications, lite, model_file
-from transforms.encoders.encoder import Encoder
+from transforms.encoders import applications, cuts, lite, model_file
+from transforms.encoders.encoder import Encoder, digest
 from transforms.encoders.network import Network, initialise, load_keras_weights
 from transforms.errors import UsageError
 
@@ -19,14 +23,14 @@ if TYPE_CHECKING:
 FEATURES = ("grid", "pooled")
 
 
-def check(name: str, weights: str = "imagenet") -> None:
+def check(name: str, weights: str = "imagenet", features: str = "grid") -> None:
     """Refuse what `load` would refuse, before work starts.
 
-    Costs next to nothing for EfficientNet-Lite and model files. ImageNet weights of a network of
-    `keras.applications` are fetched into Keras's cache.
+    Costs next to nothing for EfficientNet-Lite and model files; for a cut the network is built.
+    ImageNet weights of a network of `keras.applications` are fetched into Keras's cache.
 
     Raises:
-        UsageError: unknown encoder, absent package, file or weights.
+        UsageError: unknown encoder, absent package, file or weights, or no such features.
     """
     _check_weights(weights)
     if _is_file(name):
@@ -38,6 +42,9 @@ def check(name: str, weights: str = "imagenet") -> None:
         name = _resolve(name)
         if weights == "imagenet":
             applications.build(name, imagenet=True)
+    if features not in FEATURES:
+        name, network = _network(name, "none")
+        cuts.split(network.cnn, features, name)
 
 
 def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: int = 0) -> Encoder:
@@ -47,27 +54,66 @@ def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: 
         name: the specification.
         weights: `imagenet`, `none` or a file: a Keras weights file (`.weights.h5`), or for
             EfficientNet-Lite a PyTorch state dict (`.pth`).
-        features: `grid` for the last map, `pooled` for its mean over rows and columns.
+        features: `grid` for the last map, `pooled` for its mean over rows and columns, or a cut
+            for the map there.
         seed: what weights `none` are drawn from.
 
     Raises:
         UsageError: see `check`; or the file does not fit, or the network has no grid.
     """
+    name, network = _weighted(name, weights, seed)
+    cnn, upper = network.cnn, None
     if features not in FEATURES:
-        raise UsageError(f"features {features!r}: use {' or '.join(FEATURES)}")
+        cnn, upper = cuts.split(network.cnn, features, name)
+    return Encoder(
+        _assemble(name, cnn, network.preprocess, features),
+        name=name,
+        weights="file" if _is_file(name) and weights == "imagenet" else weights,
+        features=features,
+        architecture=network.architecture,
+        rest=upper and describe_rest(upper),
+    )
+
+
+def rest(name: str, weights: str = "imagenet", *, cut: str, seed: int = 0) -> "keras.Model":
+    """Load what is above a cut: from the map there [B, ...] to the last one, both float32.
+
+    With the encoder that `load` makes for the same cut it computes what the whole one does, but for
+    what the map loses where it is stored in float16.
+
+    Args:
+        name: as for `load`, as are the others.
+        weights: also `file`, as an encoder of a model file calls its own.
+        cut: the features of the lower half.
+        seed: what weights `none` are drawn from.
+
+    Raises:
+        UsageError: see `load`; or there is no grid above the cut.
+    """
+    name, network = _weighted(name, "imagenet" if weights == "file" else weights, seed)
+    upper = cuts.split(network.cnn, cut, name)[1]
+    if len(upper.outputs[0].shape) != 4:
+        raise UsageError(f"encoder {name}: gives vectors, not a grid: it cannot be cut")
+    return upper
+
+
+def describe_rest(model: "keras.Model") -> dict[str, Any]:
+    """Return what a manifest records of what is above a cut, as JSON-able values."""
+    return {
+        "output_shape": list(model.outputs[0].shape[1:]),
+        "digest": digest(model, "rest", "grid"),
+    }
+
+
+def _weighted(name: str, weights: str, seed: int) -> tuple[str, Network]:
+    """Return the encoder's proper name and its network with its weights."""
     _check_weights(weights)
     name, network = _network(name, weights)
     if weights == "none":
         initialise(network.cnn, seed)
     elif weights != "imagenet":
         _load_file(network, Path(weights))
-    return Encoder(
-        _assemble(name, network, features),
-        name=name,
-        weights="file" if _is_file(name) and weights == "imagenet" else weights,
-        features=features,
-        architecture=network.architecture,
-    )
+    return name, network
 
 
 def _check_weights(weights: str) -> None:
@@ -108,18 +154,19 @@ def _load_file(network: Network, path: Path) -> None:
         load_keras_weights(network.cnn, path)
 
 
-def _assemble(name: str, network: Network, features: str) -> "keras.Model":
-    """Put the preprocessing before the network and the pooling behind it."""
+def _assemble(
+    name: str, cnn: "keras.Model", preprocess: Callable[[Any], Any] | None, features: str
+) -> "keras.Model":
+    """Put the preprocessing before a network and the pooling behind it."""
     import keras
 
-    cnn = network.cnn
     rank = len(cnn.outputs[0].shape)
     if features == "grid" and rank != 4:
         raise UsageError(f"encoder {name}: gives vectors, not a grid: use pooled features")
     model = cnn
-    if network.preprocess is not None:
+    if preprocess is not None:
         pixels = keras.Input(cnn.inputs[0].shape[1:], name="pixels")
-        model = keras.Model(pixels, cnn(network.preprocess(pixels)), name=cnn.name + "_pixels")
+        model = keras.Model(pixels, cnn(preprocess(pixels)), name=cnn.name + "_pixels")
     if features == "pooled" and rank == 4:
         pooled = keras.layers.GlobalAveragePooling2D(name="pool")(model.outputs[0])
         model = keras.Model(model.inputs[0], pooled, name=cnn.name + "_pooled")

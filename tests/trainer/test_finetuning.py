@@ -1,0 +1,161 @@
+"""Fine-tuning of a CNN's upper blocks: when, how fast, and that the export has them."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer import toy
+from trainer import export, finetuning
+from trainer.examples import DatasetExamples
+from trainer.finetuning import Optimiser
+from trainer.loop import Trainer
+from trainer.model import Captioner
+from transforms import encoders, files
+from transforms.dataset import Dataset, open_dataset
+from transforms.errors import UsageError
+
+RATE = 0.5
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A toy data set whose features are the map below a convolution called `high`."""
+    folder = tmp_path_factory.mktemp("cut")
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((32, 32, 3))
+    low = keras.layers.Conv2D(6, 8, 8, activation="relu", name="low")(
+        keras.layers.Rescaling(1 / 128, offset=-1)(pixels)
+    )
+    keras.Model(pixels, keras.layers.Conv2D(5, 3, name="high")(low)).save(folder / "cnn.keras")
+    dataset = toy.dataset(folder / "dataset")
+    facts = encoders.load(str(folder / "cnn.keras"), features="low").describe()
+    dataset.manifest["encoder"] = facts | {"dtype": "float16"}
+    files.write_json(str(folder / "dataset" / "dataset.json"), dataset.manifest)
+    return open_dataset(folder / "dataset")
+
+
+def captioner(data: Dataset, **changes: object) -> Captioner:
+    settings = toy.configuration(cnn_learning_rate=RATE, **changes)
+    return Captioner(settings, len(data.vocabulary), data.feature_shape, finetuning.load_rest(data))
+
+
+def cnn(model: Captioner) -> list[np.ndarray]:
+    return [variable.numpy() for variable in model.finetuned_variables]
+
+
+def trainer(data: Dataset, folder: Path, **changes: object) -> tuple[Trainer, list]:
+    """Return a trainer, and the CNN's weights as they are when it evaluates."""
+    model = captioner(data, averaging=0.0, **changes)
+    seen: list = []
+
+    def evaluate() -> float:
+        seen.append(cnn(model))
+        return float(result._updates.variables()["optimizer"][0])
+
+    result = Trainer(model, DatasetExamples(data, "train"), evaluate, str(folder))
+    return result, seen
+
+
+def test_the_cnn_learns_from_its_epoch_on_also_in_a_run_that_was_killed(
+    data: Dataset, tmp_path: Path
+) -> None:
+    before = cnn(captioner(data))
+    assert [weight.shape for weight in before] == [(3, 3, 6, 5), (5,)]
+    whole, seen = trainer(data, tmp_path / "whole", epochs=3, finetune_from_epoch=1)
+    whole.run()
+    np.testing.assert_array_equal(seen[0][0], before[0])
+    assert not np.array_equal(seen[1][0], seen[0][0])
+    killed, _ = trainer(data, tmp_path / "killed", epochs=3, finetune_from_epoch=1)
+    (phase,) = killed._phases
+    step, calls = phase.step, iter(range(7))
+
+    def dying(*arguments: object) -> object:
+        # Twelve images in batches of four: in the third epoch, after one that fine-tuned.
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    phase.step = dying
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    continued, _ = trainer(data, tmp_path / "killed", epochs=3, finetune_from_epoch=1)
+    continued.run()
+    for one, other in zip(
+        continued.captioner.get_weights(), whole.captioner.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_first_step_of_a_cnn_that_joins_late_has_its_own_length(data: Dataset) -> None:
+    model = captioner(data)
+    optimiser = Optimiser(model)
+    before = cnn(model)
+
+    def step() -> None:
+        gradients = [tf.ones_like(variable) for variable in optimiser.learning]
+        optimiser.apply(gradients, tf.constant(0.01))
+
+    for _ in range(20):
+        step()
+    np.testing.assert_array_equal(cnn(model)[0], before[0])
+    model.finetuning = True
+    step()
+    # Adam's first step is as long as the learning rate, whatever the gradient.
+    np.testing.assert_allclose(before[0] - cnn(model)[0], 0.01 * RATE, rtol=1e-3)
+
+
+def test_only_a_cnn_that_learns_is_in_the_gradient(data: Dataset) -> None:
+    model = captioner(data)
+    features = tf.constant(toy.features(2, (4, 4, 6)))
+    for finetuning_ in (False, True):
+        model.finetuning = finetuning_
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(model.encode(features))
+        gradients = tape.gradient(total, [v.value for v in model.finetuned_variables])
+        assert [gradient is not None for gradient in gradients] == [finetuning_] * 2
+    assert not captioner(data).configuration.finetunes(1)
+    assert captioner(data).configuration.finetunes(2)
+    assert not toy.configuration(cnn_learning_rate=0.0).finetunes(9)
+
+
+def test_the_export_encodes_with_the_blocks_as_they_learned(data: Dataset, tmp_path: Path) -> None:
+    model = captioner(data)
+    for variable in model.finetuned_variables:
+        variable.assign_add(tf.ones_like(variable))
+    metrics = {"split": "dev", "epoch": 1, "scores": {"CIDEr": 0.25}}
+    export.export(
+        str(tmp_path / "captioner"),
+        model=model,
+        dataset=data,
+        configuration=model.configuration,
+        metrics=metrics,
+        history=[],
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    served = tf.saved_model.load(str(tmp_path / "captioner" / "saved_model"))
+    grid = served.signatures["encode"](pixels=tf.constant(pixels))["features"]
+    lower = encoders.load(data.encoder["name"], features="low")
+    stored = lower.encode(pixels).astype(np.float16).astype(np.float32)
+    assert model.encoder is not None
+    np.testing.assert_allclose(grid, model.encoder(stored), rtol=1e-4, atol=1e-4)
+    width, penalty = tf.constant(2), tf.constant(0.7)
+    one = served.signatures["caption_pixels"](
+        pixels=tf.constant(pixels), beam_width=width, length_penalty=penalty
+    )
+    other = served.signatures["caption_features"](
+        features=grid, beam_width=width, length_penalty=penalty
+    )
+    np.testing.assert_array_equal(one["captions"], other["captions"])
+
+
+def test_other_upper_blocks_than_those_of_the_data_set_are_refused(data: Dataset) -> None:
+    facts = data.encoder["rest"]
+    try:
+        data.encoder["rest"] = facts | {"digest": "0" * 64}
+        with pytest.raises(UsageError, match="are not those of the CNN that made its features"):
+            finetuning.load_rest(data)
+    finally:
+        data.encoder["rest"] = facts
