@@ -80,7 +80,10 @@ def cache_folder(digest: str) -> Path:
 
 
 def convert(model: Any, folder: Path) -> None:
-    """Write a captioner's parts as ONNX files; the same model gives the same bytes.
+    """Write a captioner's parts as ONNX files.
+
+    Twice the same model may give other bytes, for tf2onnx orders by names that it counts; what the
+    files compute is the same.
 
     Args:
         model: a loaded SavedModel, or what has its `signatures`.
@@ -137,32 +140,14 @@ def _convert(signature: Any, part: str) -> bytes:
     results = [f"{NEXT}{name}" if name in inputs else name for name in outputs]
     fresh |= {value.name: name for value, name in zip(graph.output, results, strict=True)}
     _rename(graph, fresh)
-    graph.name, graph.doc_string, model.producer_version = part, "", ""
-    return model.SerializeToString(deterministic=True)
+    return model.SerializeToString()
 
 
 def _rename(graph: Any, fresh: dict[str, str]) -> None:
-    """Number names by their place, for tf2onnx counts them through the life of a process."""
-    used = [name for node in graph.node for name in node.input]
-    constants = sorted(graph.initializer, key=lambda value: used.index(value.name))
-    del graph.initializer[:]
-    graph.initializer.extend(constants)
-    for value in graph.initializer:
-        fresh.setdefault(value.name, f"constant_{len(fresh)}")
-    for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{number}"
-        for name in node.output:
-            fresh.setdefault(name, f"value_{len(fresh)}")
-    for values in (graph.input, graph.output, graph.initializer):
+    """Give values other names."""
+    for values in (graph.input, graph.output):
         for value in values:
             value.name = fresh[value.name]
     for node in graph.node:
         node.input[:] = [fresh.get(name, name) for name in node.input]
-        node.output[:] = [fresh[name] for name in node.output]
-    del graph.value_info[:]
-    unknown = 0
-    for value in (*graph.input, *graph.output):
-        for dimension in value.type.tensor_type.shape.dim:
-            if dimension.dim_param:
-                dimension.dim_param = f"n{unknown}"
-                unknown += 1
+        node.output[:] = [fresh.get(name, name) for name in node.output]
