@@ -15,7 +15,7 @@ from transforms import images
 THUMBNAIL_SIDE = 320
 WORD_SIDE = 112
 # How much of the light is left where the captioner did not look.
-DARKEST = 0.15
+DARKEST = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,8 @@ def lit(pixels: np.ndarray, attention: np.ndarray) -> np.ndarray:
     seen = (seen - low) / (high - low) if high > low else np.ones_like(seen)
     height, width = pixels.shape[:2]
     light = Image.fromarray(seen).resize((width, height), Image.Resampling.BICUBIC)
-    share = DARKEST + (1 - DARKEST) * np.clip(np.asarray(light), 0, 1)
+    # The root, because most of a map is far below its largest value.
+    share = DARKEST + (1 - DARKEST) * np.sqrt(np.clip(np.asarray(light), 0, 1))
     return np.rint(pixels * share[..., None]).astype(np.uint8)
 
 
