@@ -11,6 +11,9 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13,$(
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+# Processes that run tests; those of one file stay together, and the longest files come first.
+WORKERS := 2
+PYTEST := $(RUN) -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 DEMO := out/demo
 # The built-in sample's test split, and a decoder small enough to learn it in a minute.
 HELD_OUT := out/sample/images/scene-009??.jpg
@@ -50,11 +53,11 @@ lint: setup ## Check style and types
 
 .PHONY: test
 test: lint ## Check style and types, then run all tests but those of other engines
-	$(RUN) -m pytest --ignore=tests/runners
+	$(PYTEST) --ignore=tests/runners
 
 .PHONY: test-faults
-test-faults: setup ## Run the long tests of faults whole: 25 kills, many mixes of good and bad
-	BEAMCAP_FAULTS=whole $(RUN) -m pytest tests/faults/test_kill_caption.py tests/faults/test_books.py
+test-faults: setup ## Run the tests of faults whole: 25 kills of each job, 20 mixes of good and bad
+	BEAMCAP_FAULTS=whole $(PYTEST) tests/faults
 
 .PHONY: test-runners
 test-runners: setup ## Run the jobs on Prism and Flink (needs Go and Java)
