@@ -36,7 +36,8 @@ _EXPECTED = {
     "karpathy": 'an object with "images", each with filename, split and sentences',
     "csv": f"a header with {EXPECTED}",
     "tsv": f"a header with {EXPECTED}, separated by tabs",
-    "jsonl": "a JSON object a line, with an image (file_name, image, …) and a caption or captions",
+    "jsonl": "a JSON object a line, or an array of them, each with an image (file_name, image, …)"
+    " and a caption or captions",
     "parquet": EXPECTED,
     "hf": "metadata.jsonl or metadata.csv with file_name and a caption (text, caption, …)",
 }
@@ -75,12 +76,17 @@ def detect(path: str, head: bytes) -> str:
 
 def _detect_json(text: str) -> str | None:
     first = text.lstrip()
+    array = re.match(r"\[\s*", first)
+    # Of an array, its first object tells.
+    first = first[array.end() :] if array else first
     try:
         value, _ = json.JSONDecoder().raw_decode(first)
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict) and "images" not in value:
         return "jsonl" if find_columns(list(value)) else None
+    if array:
+        return None
     # The head may end inside the value, so look for the keys.
     if not re.match(r'\{\s*"', first):
         return None

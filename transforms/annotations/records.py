@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 from transforms.annotations.annotation import (
     Annotation,
+    FormatError,
     RowError,
     annotation,
     clean_name,
@@ -39,9 +40,20 @@ def read_flickr(file: BinaryIO, path: str) -> Iterator[Annotation | Reject]:
 
 
 def read_jsonl(file: BinaryIO, path: str) -> Iterator[Annotation | Reject]:
-    """Yield one annotation a line of JSON objects: an image and a caption or a list of them."""
-    for number, line in lines(file):
+    """Yield one annotation a line of JSON objects: an image and a caption or a list of them.
+
+    One JSON array of such objects is read as well, as a whole.
+
+    Raises:
+        FormatError: an array that is not JSON.
+    """
+    numbered = lines(file)
+    for number, line in numbered:
         source = f"{path}:{number}"
+        if number == 1 and line and line.lstrip().startswith("["):
+            # A line that is not UTF-8 leaves a hole that no JSON has.
+            yield from _array("".join([line, *(text or "\0" for _, text in numbered)]), path)
+            return
         if line is None:
             yield reject("", source, "not UTF-8 text")
         elif line.strip():
@@ -49,6 +61,19 @@ def read_jsonl(file: BinaryIO, path: str) -> Iterator[Annotation | Reject]:
                 yield _record(parse_json(line), source)
             except RowError as error:
                 yield reject("", source, str(error))
+
+
+def _array(text: str, path: str) -> Iterator[Annotation | Reject]:
+    try:
+        records = parse_json(text)
+    except RowError as error:
+        raise FormatError(str(error)) from error
+    for position, record in enumerate(records):
+        source = f"{path}#{position}"
+        try:
+            yield _record(record, source)
+        except RowError as error:
+            yield reject("", source, str(error))
 
 
 def _record(record: Any, source: str) -> Annotation | Reject:

@@ -43,6 +43,7 @@ def test_formats_are_recognised_by_content_and_selectable(format: str) -> None:
     ("content", "format"),
     [
         ('{"info": {}, "licenses": [{"id": 1}], "images": [{"file_name"', "coco"),
+        ('[ {"image": "a.jpg", "caption": "A"}, {"im', "jsonl"),
         ('{"annotations": [{"image_id": 1, "id": 1, "caption": "A', "coco"),
         ('{"images": [{"filepath": "val2014", "sentids": [1, 2], "filename"', "karpathy"),
         ("\ufeffimage;n;caption\n", "csv"),
@@ -65,7 +66,9 @@ def test_the_head_of_a_file_is_enough(content: str, format: str) -> None:
         (b"just words\nand more\n", "not recognised as a caption file; choose its format"),
         (b"width,height\n1,2\n", "not recognised"),
         (b'{"a": 1}', "not recognised"),
-        (b'[{"image": "a.jpg", "caption": "A"}]', "not recognised"),
+        (b'[{"image": "a.jpg", "width": 1}]', "not recognised"),
+        (b'["a.jpg", "A"]', "not recognised"),
+        (b'[{"image": "a.jpg", "caption": "A"}, {', "not a usable jsonl caption file: not JSON"),
     ],
 )
 def test_what_fits_no_format_is_refused(content: bytes, message: str) -> None:

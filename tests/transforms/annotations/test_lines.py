@@ -77,6 +77,14 @@ def test_json_lines() -> None:
     ]
 
 
+def test_an_array_of_json_objects_is_read_as_its_lines_are() -> None:
+    text = ' [\n{"image": "a", "caption": "犬"},\n {"image": "b", "captions": ["B", "C"]}]\n'
+    expected = [("a", ["犬"], None), ("b", ["B", "C"], None)]
+    assert good(text, "jsonl") == good("\ufeff" + text, "jsonl") == expected
+    ((place, found),) = bad('[{"image": "a", "caption": "x"}, 5]', "jsonl")
+    assert (place, found) == ("c#1", "caption_malformed: not a JSON object")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
