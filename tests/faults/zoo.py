@@ -47,7 +47,7 @@ def animals() -> Iterator[Animal]:
     for name, expected, content in _contents():
         yield Animal(name, expected, lambda path, data=content: path.write_bytes(data))
     for name in _NAMES:
-        yield Animal(name, CAPTIONED, lambda path: path.write_bytes(_saved("JPEG", _tinted(path))))
+        yield Animal(name, CAPTIONED, lambda path: path.write_bytes(saved("JPEG", _tinted(path))))
     yield from _entries()
 
 
@@ -77,23 +77,23 @@ _NAMES = (
 
 def _contents() -> Iterator[tuple[str, str, bytes]]:
     """Yield names, what must become of them, and their bytes."""
-    jpeg, png = _saved("JPEG", _picture(1)), _saved("PNG", _picture(2))
+    jpeg, png = saved("JPEG", picture(1)), saved("PNG", picture(2))
     yield from _ordinary()
     yield from _modes()
     for share in (10, 40, 70, 95):
         yield f"cut/{share}.jpg", TRUNCATED, jpeg[: len(jpeg) * share // 100]
         yield f"cut/{share}.png", TRUNCATED, png[: len(png) * share // 100]
     for name in ("GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF"):
-        data = _saved(name, _picture(3))
+        data = saved(name, picture(3))
         expected = CORRUPT if name in ("JPEG2000", "AVIF") else TRUNCATED
         yield f"cut/{name}.{_SUFFIXES[name]}", expected, data[: len(data) // 2]
     yield "cut/header.jpg", CORRUPT, jpeg[:4]
     yield "cut/one-byte.jpg", NO_IMAGE, jpeg[:1]
     yield "cut/no-end.jpg", TRUNCATED, jpeg[:-2]
     yield "cut/no-data.png", CORRUPT, png[:33]
-    yield "wrong/png.jpg", CAPTIONED, _saved("PNG", _picture(4))
-    yield "wrong/jpeg.png", CAPTIONED, _saved("JPEG", _picture(5))
-    yield "wrong/gif.tiff", CAPTIONED, _saved("GIF", _picture(6))
+    yield "wrong/png.jpg", CAPTIONED, saved("PNG", picture(4))
+    yield "wrong/jpeg.png", CAPTIONED, saved("JPEG", picture(5))
+    yield "wrong/gif.tiff", CAPTIONED, saved("GIF", picture(6))
     yield "wrong/text.jpg", NO_IMAGE, b"this is not an image\n"
     yield "wrong/page.jpg", NO_IMAGE, b"<!DOCTYPE html><title>404</title>"
     yield (
@@ -116,45 +116,45 @@ def _contents() -> Iterator[tuple[str, str, bytes]]:
     yield "bomb/header.png", TOO_LARGE, _png_header(60_000, 60_000)
     yield "bomb/square.png", TOO_LARGE, _png_header(10_001, 10_000)
     yield "bomb/wide.png", TOO_LARGE, _png_header(2**31 - 1, 1)
-    yield "bomb/zip.png", TOO_LARGE, _bomb()
+    yield "bomb/zip.png", TOO_LARGE, png_bomb()
     yield "bomb/nothing.png", CORRUPT, _png_header(0, 0)
     yield (
         "bomb/text.png",
         CORRUPT,
-        _with_chunk(_saved("PNG", _picture(8)), b"zTXt", b"k\0\0" + zlib.compress(bytes(2**26))),
+        _with_chunk(saved("PNG", picture(8)), b"zTXt", b"k\0\0" + zlib.compress(bytes(2**26))),
     )
-    yield "broken/checksum.png", CORRUPT, _flipped(_saved("PNG", _picture(9)), 29)
-    yield "broken/data.png", CORRUPT, _flipped(_saved("PNG", _picture(10)), 60)
-    yield "broken/scan.jpg", CAPTIONED, _flipped(_saved("JPEG", _picture(11)), -50)
-    yield "broken/tables.jpg", CAPTIONED, _flipped(_saved("JPEG", _picture(12)), 30)
-    yield "broken/tail.jpg", CAPTIONED, _saved("JPEG", _picture(13)) + bytes(500)
-    yield "broken/head.jpg", NO_IMAGE, b"\n\n" + _saved("JPEG", _picture(14))
+    yield "broken/checksum.png", CORRUPT, _flipped(saved("PNG", picture(9)), 29)
+    yield "broken/data.png", CORRUPT, _flipped(saved("PNG", picture(10)), 60)
+    yield "broken/scan.jpg", CAPTIONED, _flipped(saved("JPEG", picture(11)), -50)
+    yield "broken/tables.jpg", CAPTIONED, _flipped(saved("JPEG", picture(12)), 30)
+    yield "broken/tail.jpg", CAPTIONED, saved("JPEG", picture(13)) + bytes(500)
+    yield "broken/head.jpg", NO_IMAGE, b"\n\n" + saved("JPEG", picture(14))
     yield "broken/offset.tiff", CORRUPT, b"II*\0" + b"\xff" * 8
     yield "broken/loop.tiff", CORRUPT, b"II*\0\x08\0\0\0" + bytes(2)
-    yield "broken/exif.jpg", CAPTIONED, _saved("JPEG", _picture(15), exif=b"Exif\0\0II*\0\xff\xff")
-    yield "broken/profile.png", CAPTIONED, _saved("PNG", _picture(16), icc_profile=b"no profile")
+    yield "broken/exif.jpg", CAPTIONED, saved("JPEG", picture(15), exif=b"Exif\0\0II*\0\xff\xff")
+    yield "broken/profile.png", CAPTIONED, saved("PNG", picture(16), icc_profile=b"no profile")
 
 
 def _ordinary() -> Iterator[tuple[str, str, bytes]]:
     for number, (name, suffix) in enumerate(_SUFFIXES.items(), 20):
-        yield f"good/plain.{suffix}", CAPTIONED, _saved(name, _picture(number))
-    yield "good/progressive.jpg", CAPTIONED, _saved("JPEG", _picture(30), progressive=True)
-    yield "good/interlaced.gif", CAPTIONED, _saved("GIF", _picture(31), interlace=True)
-    yield "good/lossless.webp", CAPTIONED, _saved("WEBP", _picture(32), lossless=True)
-    yield "good/one-pixel.png", CAPTIONED, _saved("PNG", _picture(33).resize((1, 1)))
-    yield "good/thread.png", CAPTIONED, _saved("PNG", _picture(34).resize((3000, 1)))
-    yield "good/pole.jpg", CAPTIONED, _saved("JPEG", _picture(35).resize((1, 3000)))
+        yield f"good/plain.{suffix}", CAPTIONED, saved(name, picture(number))
+    yield "good/progressive.jpg", CAPTIONED, saved("JPEG", picture(30), progressive=True)
+    yield "good/interlaced.gif", CAPTIONED, saved("GIF", picture(31), interlace=True)
+    yield "good/lossless.webp", CAPTIONED, saved("WEBP", picture(32), lossless=True)
+    yield "good/one-pixel.png", CAPTIONED, saved("PNG", picture(33).resize((1, 1)))
+    yield "good/thread.png", CAPTIONED, saved("PNG", picture(34).resize((3000, 1)))
+    yield "good/pole.jpg", CAPTIONED, saved("JPEG", picture(35).resize((1, 3000)))
     for name, suffix in (("GIF", "gif"), ("WEBP", "webp"), ("TIFF", "tiff"), ("MPO", "mpo")):
-        others = [_picture(number) for number in (40, 41, 42)]
-        data = _saved(name, _picture(36), save_all=True, append_images=others)
+        others = [picture(number) for number in (40, 41, 42)]
+        data = saved(name, picture(36), save_all=True, append_images=others)
         yield f"good/several.{suffix}", CAPTIONED, data
     for orientation in (0, 3, 6, 8, 9, 65535):
         exif = Image.Exif()
         exif[ExifTags.Base.Orientation] = orientation
-        data = _saved("JPEG", _picture(50 + orientation % 100), exif=exif)
+        data = saved("JPEG", picture(50 + orientation % 100), exif=exif)
         yield f"turned/{orientation}.jpg", CAPTIONED, data
     for compression in ("tiff_lzw", "tiff_deflate", "jpeg", "packbits"):
-        data = _saved("TIFF", _picture(70), compression=compression)
+        data = saved("TIFF", picture(70), compression=compression)
         yield f"good/{compression}.tif", CAPTIONED, data
 
 
@@ -173,20 +173,20 @@ def _modes() -> Iterator[tuple[str, str, bytes]]:
         ("1", "bmp", "BMP"),
         ("RGBA", "webp", "WEBP"),
     ):
-        picture = _picture(80)
+        shown = picture(80)
         if mode == "LAB":
-            picture = Image.frombytes("LAB", picture.size, picture.tobytes())
+            shown = Image.frombytes("LAB", shown.size, shown.tobytes())
         else:
-            picture = picture.convert(mode)
-        yield f"modes/{mode}.{suffix}", CAPTIONED, _saved(name, picture)
+            shown = shown.convert(mode)
+        yield f"modes/{mode}.{suffix}", CAPTIONED, saved(name, shown)
     deep = np.linspace(0, 65535, 40 * 30).reshape(30, 40)
-    yield "modes/16.png", CAPTIONED, _saved("PNG", Image.fromarray(deep.astype(np.uint16)))
-    yield "modes/16.tif", CAPTIONED, _saved("TIFF", Image.fromarray(deep.astype(np.uint16)))
-    yield "modes/32.tif", CAPTIONED, _saved("TIFF", Image.fromarray(deep.astype(np.int32)))
-    yield "modes/float.tif", CAPTIONED, _saved("TIFF", Image.fromarray(deep.astype(np.float32)))
+    yield "modes/16.png", CAPTIONED, saved("PNG", Image.fromarray(deep.astype(np.uint16)))
+    yield "modes/16.tif", CAPTIONED, saved("TIFF", Image.fromarray(deep.astype(np.uint16)))
+    yield "modes/32.tif", CAPTIONED, saved("TIFF", Image.fromarray(deep.astype(np.int32)))
+    yield "modes/float.tif", CAPTIONED, saved("TIFF", Image.fromarray(deep.astype(np.float32)))
     with np.errstate(divide="ignore", invalid="ignore"):
         odd = np.where(deep > 60_000, np.nan, deep / 0.0).astype(np.float32)
-    yield "modes/nan.tif", CAPTIONED, _saved("TIFF", Image.fromarray(odd))
+    yield "modes/nan.tif", CAPTIONED, saved("TIFF", Image.fromarray(odd))
 
 
 def _entries() -> Iterator[Animal]:
@@ -198,9 +198,9 @@ def _entries() -> Iterator[Animal]:
     yield Animal("pipe.jpg", "image_unreadable", os.mkfifo)
     yield Animal("linked.jpg", CAPTIONED, lambda path: path.symlink_to("UPPER.JPG"))
     yield Animal("upwards", "", lambda path: path.symlink_to(path.parent))
-    yield Animal(".hidden.jpg", "", lambda path: path.write_bytes(_saved("JPEG", _picture(98))))
+    yield Animal(".hidden.jpg", "", lambda path: path.write_bytes(saved("JPEG", picture(98))))
     yield Animal("notes.txt", "", lambda path: path.write_text("not listed"))
-    yield Animal("no suffix", "", lambda path: path.write_bytes(_saved("JPEG", _picture(99))))
+    yield Animal("no suffix", "", lambda path: path.write_bytes(saved("JPEG", picture(99))))
 
 
 def _under_a_file(path: Path) -> None:
@@ -220,19 +220,21 @@ _SUFFIXES = {
 }
 
 
-def _picture(seed: int) -> Image.Image:
+def picture(seed: int) -> Image.Image:
+    """Return a small picture, another one for each seed."""
     random = np.random.default_rng(seed)
     corners = random.integers(0, 256, (2, 3, 3), dtype=np.uint8)
     return Image.fromarray(corners).resize((48, 36), Image.Resampling.BICUBIC)
 
 
 def _tinted(path: Path) -> Image.Image:
-    return _picture(zlib.crc32(path.name.encode("utf-8", "surrogateescape")))
+    return picture(zlib.crc32(path.name.encode("utf-8", "surrogateescape")))
 
 
-def _saved(name: str, picture: Image.Image, **options: object) -> bytes:
+def saved(name: str, shown: Image.Image, **options: object) -> bytes:
+    """Return a picture in a format of Pillow's."""
     buffer = io.BytesIO()
-    picture.save(buffer, name, **options)
+    shown.save(buffer, name, **options)
     return buffer.getvalue()
 
 
@@ -257,7 +259,7 @@ def _png_header(width: int, height: int) -> bytes:
     return start + _chunk(b"IDAT", zlib.compress(bytes(100))) + _chunk(b"IEND", b"")
 
 
-def _bomb() -> bytes:
+def png_bomb() -> bytes:
     """Return a PNG of a few kB that really holds 400 million black pixels."""
     header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
     rows = zlib.compress(bytes(20_000 * 2_501), 9)
