@@ -1,17 +1,25 @@
 """Reading ahead with threads, in order and with bounded memory."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import islice
+from queue import SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+SECONDS_BETWEEN_CHECKS = 0.5
+
 
 def ordered_map(
-    function: Callable[[T], R], items: Iterable[T], threads: int, ahead: int
+    function: Callable[[T], R],
+    items: Iterable[T],
+    threads: int,
+    ahead: int,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[R]:
     """Yield `function(item)` in the order of the items, computed ahead by threads.
 
@@ -20,18 +28,53 @@ def ordered_map(
         items: consumed as results are taken.
         threads: how many calls run at once.
         ahead: results that may be waiting or in work, the bound on memory.
+        check: called now and then while a result is waited for. What it raises is raised here,
+            and calls that are at work are left alone: they may never end.
     """
     source = iter(items)
-    with ThreadPoolExecutor(threads, thread_name_prefix="reader") as pool:
-        pending: deque[Future[R]] = deque(
-            pool.submit(function, item) for item in islice(source, ahead)
-        )
-        try:
-            while pending:
-                result = pending.popleft().result()
-                for item in islice(source, 1):
-                    pending.append(pool.submit(function, item))
-                yield result
-        finally:
-            for future in pending:
-                future.cancel()
+    todo: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
+
+    def submit(item: T) -> Future[R]:
+        future: Future[R] = Future()
+        todo.put((future, item))
+        return future
+
+    def work() -> None:
+        while (task := todo.get()) is not None:
+            future, item = task
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(item))
+                except BaseException as error:
+                    future.set_exception(error)
+
+    # Not a ThreadPoolExecutor: at the end of a process, Python waits for its threads.
+    workers = [
+        threading.Thread(target=work, name=f"reader-{number}", daemon=True)
+        for number in range(threads)
+    ]
+    for worker in workers:
+        worker.start()
+    pending = deque(submit(item) for item in islice(source, ahead))
+    stuck = False
+    try:
+        while pending:
+            future = pending.popleft()
+            while not future.done():
+                try:
+                    future.exception(SECONDS_BETWEEN_CHECKS)
+                except TimeoutError:
+                    stuck = True
+                    check()
+                    stuck = False
+            for item in islice(source, 1):
+                pending.append(submit(item))
+            yield future.result()
+    finally:
+        for future in pending:
+            future.cancel()
+        for _ in workers:
+            todo.put(None)
+        if not stuck:
+            for worker in workers:
+                worker.join()

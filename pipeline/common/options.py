@@ -44,7 +44,7 @@ def job_parser(prog: str, description: str) -> Parser:
         "--image_seconds",
         type=duration,
         default=30.0,
-        help="time an image may take to decode, where an earlier attempt at its unit never ended",
+        help="time an image may take to decode, before it is refused",
     )
     job.add_argument(
         "--max_reject_fraction",

@@ -9,7 +9,7 @@ class Performance:
 
     Attributes:
         readers: threads that read and decode.
-        image_seconds: time an image may take to be decoded, where it is watched.
+        image_seconds: time an image may take to be decoded.
     """
 
     readers: int

@@ -84,7 +84,8 @@ def line(job: str, counts: dict[str, int], seconds: float) -> str:
         seconds: since work on images began.
     """
     worked = counts["done"] + counts["rejected"]
-    through = worked + counts["resumed"]
+    # A unit that began anew counts its images twice.
+    through = min(worked + counts["resumed"], counts["total"])
     share = through / counts["total"] if counts["total"] else 1.0
     rate = worked / seconds if seconds > 0 else 0.0
     left = (counts["total"] - through) / rate if rate else 0.0

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pipeline.common import fingerprints
 from transforms import images
 from transforms import sources as image_sources
-from transforms.isolation import Decode
+from transforms.isolation import Decode, WatchedDecoder
 from transforms.prefetch import ordered_map
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError
@@ -36,14 +36,19 @@ def batches(
         limits: what to accept.
         batch_size: pictures a batch; the last may be smaller.
         readers: threads; at most two batches and a picture a thread are in memory.
-        decode: `images.decode`, or the same in another process.
+        decode: `images.decode`, or what `isolation.decoder` gives.
+
+    Raises:
+        OverdueError: an image takes longer than a `WatchedDecoder` allows.
     """
 
     def picture(loaded: tuple[T, ImageRef, str, Loaded]) -> tuple[T, images.Picture | Reject]:
         owner, ref, sha256, data = loaded
         return owner, read_picture(ref, sha256, size, limits, decode, data)
 
-    pictures = ordered_map(picture, _in_reading_order(sources), readers, 2 * batch_size + readers)
+    check = decode.check if isinstance(decode, WatchedDecoder) else lambda: None
+    ahead = 2 * batch_size + readers
+    pictures = ordered_map(picture, _in_reading_order(sources), readers, ahead, check)
     while batch := list(islice(pictures, batch_size)):
         yield batch
 

@@ -9,11 +9,13 @@ the same bytes with any number of workers.
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
 
 from transforms import files
+from transforms.isolation import OverdueError
 from transforms.rejects import Reject, RejectCode
 
 JOURNAL = "units"
@@ -67,7 +69,8 @@ def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[Un
     """Do a unit's work unless the journal knows its report.
 
     A marker in the journal stands for a unit in work. Whoever finds one already there knows that
-    an attempt never ended: its process died, perhaps of an image that crashes the decoder.
+    an attempt never ended: its process died, perhaps of an image that crashes the decoder. An
+    attempt that finds an image to be overdue is followed by a careful one at once.
 
     Args:
         output: the job's output.
@@ -87,7 +90,11 @@ def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[Un
     if not careful:
         files.write_bytes(marker, b"")
     try:
-        report = work(careful)
+        try:
+            report = work(careful)
+        except OverdueError as overdue:
+            logging.warning("%s: its unit begins anew in a child process", overdue)
+            report = work(True)
         remember(output, name, report)
     except BaseException:
         # This process lives, so no image is suspect that was not before.

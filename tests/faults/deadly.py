@@ -2,7 +2,7 @@
 
 Decoders that crash are mended sooner or later, so the tests bring their own: `environment` makes
 a process's Pillow meet certain widths of BMP with a real segmentation fault, with C code that
-never returns, or with a hunger for memory.
+never returns, with a hunger for memory, or with a wait that lets other threads have their turn.
 """
 
 import io
@@ -10,10 +10,11 @@ from pathlib import Path
 
 from PIL import Image
 
-WIDTHS = {"crash": 6661, "hang": 6662, "memory": 6663}
+WIDTHS = {"crash": 6661, "hang": 6662, "memory": 6663, "slow": 6664}
 
 _SITE = """
 import ctypes
+import time
 from PIL import BmpImagePlugin
 
 ordinary = BmpImagePlugin.BmpImageFile.load
@@ -24,6 +25,8 @@ def load(image):
     if image.width == {hang}:
         # Unlike ctypes.CDLL, PyDLL keeps Python's lock.
         ctypes.PyDLL(None).sleep(3600)
+    if image.width == {slow}:
+        time.sleep(3600)
     if image.width == {memory}:
         hoard = []
         while True:

@@ -49,6 +49,23 @@ def test_the_same_command_again_gets_past_the_image_that_crashed_it(
     assert tree(tmp_path / "captions") == before
 
 
+def test_an_image_that_takes_too_long_costs_its_unit_a_second_attempt_and_nothing_else(
+    captioner_folder: Path, vulnerable: WarmPython, tmp_path: Path
+) -> None:
+    inputs.write(tmp_path, count=12)
+    job = ["pipeline.caption", f"--captioner={captioner_folder}", "--unit_size=8"]
+    job += [f"--images={tmp_path / 'images'}", "--image_seconds=4"]
+    run_job([*job, "--output=healthy"], tmp_path, warm=vulnerable).check()
+    (tmp_path / "images" / "slow.bmp").write_bytes(deadly.image("slow"))
+
+    run = run_job([*job, "--output=captions"], tmp_path, warm=vulnerable)
+    run.check()
+    assert "an image is not decoded after 4 seconds: its unit begins anew" in run.log
+    rejects = pq.read_table(tmp_path / "captions" / "rejects.parquet").to_pylist()
+    assert [row["code"] for row in rejects if row["key"] == "slow.bmp"] == ["decoder_timeout"]
+    assert rows(tmp_path / "captions") == rows(tmp_path / "healthy")
+
+
 def rows(folder: Path) -> list[dict[str, object]]:
     """Return the rows of a table in the order of their keys."""
     return sorted(captions_table.rows(str(folder)), key=lambda row: row["key"])

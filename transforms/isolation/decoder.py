@@ -17,6 +17,7 @@ import numpy as np
 import transforms
 from transforms import images
 from transforms.isolation import frames
+from transforms.isolation.watch import WatchedDecoder
 from transforms.rejects import RejectCode
 
 # Address space of the child, which has about 0.5 GiB of it at rest. The largest image that
@@ -35,10 +36,11 @@ def decoder(careful: bool, seconds: float) -> Iterator[Decode]:
 
     Args:
         careful: whether one of the images may bring down the process that decodes it.
-        seconds: time an image may take in the child.
+        seconds: time an image may take. In the child, one that takes longer is refused; without
+            it, the decoder is a `WatchedDecoder`, and whoever waits for its pictures is to check.
     """
     if not careful:
-        yield images.decode
+        yield WatchedDecoder(seconds)
         return
     with contextlib.closing(IsolatedDecoder(seconds)) as isolated:
         yield isolated.decode

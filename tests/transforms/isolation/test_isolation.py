@@ -15,7 +15,8 @@ from PIL import Image
 from tests.faults import deadly
 from transforms import images
 from transforms.images import ImageError, Limits
-from transforms.isolation import IsolatedDecoder, decoder
+from transforms.isolation import IsolatedDecoder, OverdueError, WatchedDecoder, decoder
+from transforms.prefetch import ordered_map
 from transforms.rejects import RejectCode
 
 
@@ -125,9 +126,35 @@ def test_the_child_ends_with_its_user() -> None:
     assert not set(children()) - before
 
 
-def test_a_decoder_is_the_ordinary_one_unless_care_is_taken() -> None:
-    with decoder(careful=False, seconds=30) as decode:
-        assert decode is images.decode
+def test_without_care_pictures_are_decoded_here_and_the_time_is_watched() -> None:
+    before = set(children())
+    with decoder(careful=False, seconds=0.2) as decode:
+        assert isinstance(decode, WatchedDecoder)
+        assert decode(png(9, 9), (8, 8), Limits()).width == 9
+        assert set(children()) == before
+        refused(lambda: decode(b"no image", (8, 8), Limits()))
+        time.sleep(0.3)
+        # What has ended is not overdue, in whatever way it did.
+        decode.check()
+
+
+def test_an_image_that_is_overdue_is_noticed_while_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    never = threading.Event()
+    monkeypatch.setattr(images, "decode", lambda *_: never.wait())
+    watched = WatchedDecoder(0.2)
+
+    def take(number: int) -> int:
+        if number == 2:
+            watched(b"", None, Limits())
+        return number
+
+    results = ordered_map(take, range(4), 2, 4, watched.check)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(OverdueError, match=r"not decoded after 0\.2 seconds"):
+        next(results)
+    never.set()
 
 
 def test_a_child_that_does_not_start_is_told_apart_from_a_bad_image(
