@@ -83,6 +83,13 @@ def build_parser() -> Parser:
         help="older generations of the table that stay readable",
     )
     table.add_argument(
+        "--merge_above",
+        type=count,
+        default=20,
+        help="data files of less than half a unit of images that the table may have; more are"
+        " merged",
+    )
+    table.add_argument(
         "--export",
         action="append",
         choices=("jsonl", "coco"),
@@ -128,6 +135,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         batch_size=options.batch_size,
         recaption=options.recaption,
         retain=options.retain,
+        merge_above=options.merge_above,
         overwrite=options.overwrite,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.captioning import exports, parts
-from pipeline.captioning.elements import Part, PartReport
+from pipeline.captioning.elements import Merged, Part, PartReport
 from pipeline.captioning.settings import Settings
 from pipeline.common import run_report, tables, units
 from pipeline.common.books import Books
@@ -25,7 +25,8 @@ def commit(
     _: None,
     settings: Settings,
     reports: Iterable[UnitReport],
-    carried: Iterable[PartReport],
+    remade: Iterable[PartReport],
+    merged: Iterable[Merged],
     unread: Iterable[Reject],
     listed: int,
 ) -> None:
@@ -34,7 +35,8 @@ def commit(
     Args:
         settings: of the job.
         reports: of the units.
-        carried: parts that stay, whole or not.
+        remade: parts that stay, whole or not, and those with copies of their rows.
+        merged: parts that take the place of several of those, and of the units'.
         unread: rejects from outside the units.
         listed: images found.
 
@@ -42,27 +44,26 @@ def commit(
         UsageError: no image could be captioned, in this run or before.
         JobError: the books do not balance.
     """
-    reports, carried, unread = list(reports), list(carried), list(unread)
+    reports, remade, unread = list(reports), list(remade), list(unread)
     output = settings.output
     rejects = unread + [reject for report in reports for reject in report.rejects]
     books = Books(
         images={
             "listed": listed,
-            "done": sum(report.images for report in reports),
+            "done": sum(r.images for r in reports) + sum(r.done for r in remade),
             "rejected": len(rejects),
             "duplicates": 0,
-            "committed": sum(report.committed for report in carried),
+            "committed": sum(report.committed for report in remade),
         },
         captions={},
     )
     books.check()
     facts = tables.write_rejects(files.join(output, REJECTS), rejects)
-    table = {report.name: report.part for report in carried}
-    for report in reports:
-        if report.facts:
-            made = report.facts
-            table[made["name"]] = Part(made["entry"], made["files"])
-    if not any(part.entry["rows"] for part in table.values()):
+    made = table(reports, remade)
+    for part in merged:
+        made = {name: made[name] for name in made if name not in part.replaced}
+        made[part.name] = part.part
+    if not any(part.entry["rows"] for part in made.values()):
         codes = ", ".join(sorted({reject.code.value for reject in rejects}))
         raise UsageError(
             f"no image is left: all of the {listed} images were rejected ({codes});"
@@ -70,7 +71,7 @@ def commit(
         )
     name = f"rejects/{units.digest('rejects-1', facts['sha256'])}.parquet"
     tables.write_rejects(files.join(output, name), rejects)
-    manifest = _manifest(settings, table, {name: facts}, books, rejects)
+    manifest = _manifest(settings, made, {name: facts}, books, rejects)
     changed = _changed(settings, manifest)
     if changed:
         manifest["exports"] = exports.write(settings, manifest["data"])
@@ -85,9 +86,18 @@ def commit(
         changed=changed,
         generation=newest,
         rows=manifest["rows"],
-        rows_not_listed=sum(report.others for report in carried),
+        rows_not_listed=sum(report.others for report in remade),
     )
     sweep(output, FOLDERS, _retained(settings, newest))
+
+
+def table(reports: Iterable[UnitReport], remade: Iterable[PartReport]) -> dict[str, Part]:
+    """Return the parts of a generation by name, before small ones are merged."""
+    made = {report.name: report.part for report in remade}
+    for report in reports:
+        if facts := report.facts:
+            made[facts["name"]] = Part(facts["entry"], facts["files"])
+    return made
 
 
 def _manifest(

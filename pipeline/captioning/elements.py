@@ -99,16 +99,33 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class PartReport:
-    """A part that a run carries over from the generation before.
+    """A part that a run makes of what the generation before has.
 
     Attributes:
         name: the part's.
         part: what becomes of it.
         committed: listed images among its rows, already committed.
         others: rows of images that have vanished or that this run rejects for now.
+        done: listed images that got their rows in this run, copies of rows that were there.
     """
 
     name: str
     part: Part
-    committed: int
-    others: int
+    committed: int = 0
+    others: int = 0
+    done: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """A part that takes the place of several.
+
+    Attributes:
+        name: the part's.
+        part: it.
+        replaced: the names of those that it was made from.
+    """
+
+    name: str
+    part: Part
+    replaced: tuple[str, ...]

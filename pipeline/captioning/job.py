@@ -6,7 +6,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam import pvalue
 
-from pipeline.captioning import commit, compare, parts
+from pipeline.captioning import commit, compare, copies, merging, parts
 from pipeline.captioning.caption_unit import CaptionUnit
 from pipeline.captioning.elements import Unit
 from pipeline.captioning.plan import plan
@@ -22,26 +22,42 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
     captioned = planned.units | "Caption" >> beam.ParDo(
         CaptionUnit(settings, performance), pvalue.AsSingleton(planned.wanted)
     ).with_outputs(compare.KEPT, main="reports")
+    generation = settings.base + 1
     carried = (
         (planned.kept, captioned[compare.KEPT])
         | "AllKept" >> beam.Flatten()
         | "KeptPart" >> beam.Map(lambda kept: (kept.part, kept))
         | "ByPart" >> beam.GroupByKey()
-        | "Carry"
-        >> beam.Map(parts.carry, pvalue.AsDict(planned.base), settings.output, settings.base + 1)
+        | "Carry" >> beam.Map(parts.carry, pvalue.AsDict(planned.base), settings.output, generation)
     )
-    _ = (
-        pipeline
-        | "Once" >> beam.Create([None])
-        | "Commit"
-        >> beam.Map(
-            commit.commit,
-            settings,
+    copied = (
+        planned.copies
+        | "CopiesByPart" >> beam.GroupByKey()
+        | "Copy" >> beam.Map(copies.write, pvalue.AsDict(planned.base), settings.output, generation)
+    )
+    remade = (carried, copied) | "Remade" >> beam.Flatten()
+    once = pipeline | "Once" >> beam.Create([None])
+    merged = (
+        once
+        | "Small"
+        >> beam.FlatMap(
+            lambda _, reports, remade: merging.groups(
+                commit.table(reports, remade), settings.unit_size, settings.merge_above
+            ),
             pvalue.AsList(captioned["reports"]),
-            pvalue.AsList(carried),
-            pvalue.AsList(planned.rejects),
-            pvalue.AsSingleton(planned.listed),
+            pvalue.AsList(remade),
         )
+        | "SpreadSmall" >> beam.Reshuffle()
+        | "Merge" >> beam.Map(merging.merge, settings.output, generation)
+    )
+    _ = once | "Commit" >> beam.Map(
+        commit.commit,
+        settings,
+        pvalue.AsList(captioned["reports"]),
+        pvalue.AsList(remade),
+        pvalue.AsList(merged),
+        pvalue.AsList(planned.rejects),
+        pvalue.AsSingleton(planned.listed),
     )
 
 
@@ -71,12 +87,19 @@ def build_dry_run(pipeline: beam.Pipeline, settings: Settings, path: str) -> Non
             pvalue.AsList(planned.units),
             pvalue.AsSingleton(planned.listed),
             pvalue.AsSingleton(counted | "CountKept" >> beam.combiners.Count.Globally()),
+            pvalue.AsSingleton(planned.copies | "CountCopies" >> beam.combiners.Count.Globally()),
         )
     )
 
 
 def summarise(
-    _: None, path: str, settings: Settings, planned: list[Unit], listed: int, kept: int
+    _: None,
+    path: str,
+    settings: Settings,
+    planned: list[Unit],
+    listed: int,
+    kept: int,
+    copied: int,
 ) -> None:
     """Write what a run would do."""
     lines = [f"{field}: {value}" for field, value in settings.configuration().items()]
@@ -86,6 +109,8 @@ def summarise(
     if settings.base:
         lines.append(f"table: generation {settings.base}")
     lines.append(f"images: {listed:,}, of which {kept:,} stay as an earlier run left them")
+    if copied:
+        lines.append(f"new names of captioned bytes: {copied:,}")
     lines.append(f"to caption: {names:,}, of which {contents:,} have different content")
     lines.append(f"units: {len(planned)}")
     Path(path).write_text("\n".join(lines) + "\n")

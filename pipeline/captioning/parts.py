@@ -117,7 +117,7 @@ def read_generation(output: str, generation: int) -> dict[str, Any]:
 def read_entries(named: tuple[str, Part], output: str) -> Iterator[Entry]:
     """Yield what a part has committed."""
     name, part = named[0], named[1].entry
-    for line in _read(output, part["index"]):
+    for line in read(output, part["index"]):
         reject = None
         if line["code"]:
             code = RejectCode(line["code"])
@@ -149,7 +149,7 @@ def carry(
     name = kept[0]
     stay = {image.key: image for image in sorted(kept[1])}
     part = base[name]
-    index = [line for line in _read(output, part.entry["index"]) if line["key"] in stay]
+    index = [line for line in read(output, part.entry["index"]) if line["key"] in stay]
     lines = [
         {**line, "size": stay[line["key"]].size, "modified": stay[line["key"]].modified}
         for line in index
@@ -170,7 +170,7 @@ def _rewrite(name: str, part: Part, lines: list[dict[str, Any]], rows: int, outp
     """Write what stays of a part; the data file is kept where all of its rows stay."""
     if rows != part.entry["rows"]:
         keys = {line["key"] for line in lines}
-        stay = [row for row in _read(output, part.entry["data"]) if row["key"] in keys]
+        stay = [row for row in read(output, part.entry["data"]) if row["key"] in keys]
         facts = {field: part.entry[field] for field in ("model", "policy", "generation")}
         return write(output, name, stay, lines, facts)
     index, data = f"index/{name}.parquet", part.entry["data"]
@@ -184,7 +184,8 @@ def _table(output: str, name: str, schema: pa.Schema, rows: list[dict[str, Any]]
     return tables.write(files.join(output, name), schema, rows)
 
 
-def _read(output: str, name: str | None) -> list[dict[str, Any]]:
+def read(output: str, name: str | None) -> list[dict[str, Any]]:
+    """Return the lines of a part's file; a part without rows has no data file, and none."""
     if name is None:
         return []
     with files.open_read(files.join(output, name)) as stream:

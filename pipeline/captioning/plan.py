@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import apache_beam as beam
 from apache_beam import pvalue
 
-from pipeline.captioning import compare, parts
+from pipeline.captioning import compare, copies, parts
 from pipeline.captioning.compare import Compare, Fingerprint
-from pipeline.captioning.elements import Content, Found, Unit
+from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import Settings
 from pipeline.common import fingerprints, tables, units
 from pipeline.common.listing import list_sources
@@ -22,6 +22,7 @@ class Plan:
         units: `Unit`s of work.
         rejects: `Reject`s of listed images.
         kept: `Kept`, what stays of the table as it is.
+        copies: (name of a part, `copies.Copy`), rows of the table that other names get as well.
         base: (name, `Part`) of the table as it is.
         listed: one number, the images found.
         wanted: one number, the images to caption.
@@ -30,6 +31,7 @@ class Plan:
     units: beam.PCollection
     rejects: beam.PCollection
     kept: beam.PCollection
+    copies: beam.PCollection
     base: beam.PCollection
     listed: beam.PCollection
     wanted: beam.PCollection
@@ -67,8 +69,17 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     def both(tag: str) -> beam.PCollection:
         return (compared[tag], read[tag]) | f"All {tag}" >> beam.Flatten()
 
-    work = both(compare.WORK)
-    contents = work | "ByContent" >> beam.GroupByKey() | "Content" >> beam.MapTuple(make_content)
+    captioned = (
+        committed
+        | "Usable" >> beam.Filter(lambda item: copies.usable(item[1], settings))
+        | "EntryContent" >> beam.Map(lambda item: (item[1].sha256, item[1]))
+    )
+    divided = (
+        {"work": both(compare.WORK), "committed": captioned}
+        | "ByContent" >> beam.CoGroupByKey()
+        | "Divide" >> beam.ParDo(copies.Divide()).with_outputs(copies.COPIES, main="contents")
+    )
+    contents = divided["contents"]
     total = contents | "CountContents" >> beam.combiners.Count.Globally()
     grouped = (
         contents
@@ -80,19 +91,12 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         units=grouped,
         rejects=(found.rejects, both(compare.REJECTS)) | "Rejects" >> beam.Flatten(),
         kept=both(compare.KEPT),
+        copies=divided[copies.COPIES],
         base=base,
         listed=found.count,
-        wanted=work | "CountWanted" >> beam.combiners.Count.Globally(),
-    )
-
-
-def make_content(sha256: str, found: Iterable[Found]) -> Content:
-    """Return the content that several names share."""
-    images = sorted(found, key=lambda image: image.ref)
-    return Content(
-        sha256,
-        refs=tuple(image.ref for image in images),
-        replaced=tuple(image.entry for image in images if image.entry is not None),
+        wanted=contents
+        | "Names" >> beam.Map(lambda content: len(content.refs))
+        | "CountWanted" >> beam.CombineGlobally(sum),
     )
 
 

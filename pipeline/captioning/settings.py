@@ -32,6 +32,7 @@ class Settings:
         recaption: which rows are made again though their image is the same: `never` any,
             `changed_model` those of another captioner or search, `all`.
         retain: generations before the newest that stay readable.
+        merge_above: parts of less than half a unit that a table may have before they are merged.
         overwrite: whether to begin the table anew, with nothing of the one that is there.
         base: number of the generation that is there, 0 for none.
     """
@@ -51,6 +52,7 @@ class Settings:
     batch_size: int
     recaption: str = "changed_model"
     retain: int = 1
+    merge_above: int = 20
     overwrite: bool = False
     base: int = 0
 
@@ -73,6 +75,7 @@ class Settings:
         del values["search"]["banned"], values["search"]["required"]
         # The output may be moved; the captioner is known by its digest, wherever it lies.
         # What is written beside the table, and how long it stays, shapes no row.
-        for name in ("output", "captioners", "exports", "page_images", "retain", "base"):
+        beside = ("output", "captioners", "exports", "page_images", "retain", "merge_above", "base")
+        for name in beside:
             del values[name]
         return values

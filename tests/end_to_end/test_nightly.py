@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import caption
+from pipeline.captioning import caption_unit
 from pipeline.common import locks
 from tests import captioners
 from tests.faults.jobs import tree
@@ -140,6 +141,48 @@ def test_what_may_succeed_later_is_tried_again_and_keeps_the_row_that_it_had(
     assert rows(output)["4.jpg"]["sha256"] != before["sha256"]
 
 
+def test_new_names_of_captioned_bytes_get_their_rows_without_a_model(
+    run: Run,
+    images: Path,
+    output: Path,
+    jpegs: list[bytes],
+    captioner_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run("--beam_width=3")
+    first = rows(output)
+    (images / "new name.jpg").write_bytes(jpegs[4])
+    (images / "another.jpg").write_bytes(jpegs[4])
+    (images / "1.jpg").write_bytes(jpegs[2])
+    with monkeypatch.context() as patch:
+        patch.delattr(caption_unit, "load_captioner")
+        run("--beam_width=3")
+        after = rows(output)
+        assert books(output) == {"done": 3, "rejected": 1, "committed": 6}
+        for name, source in (("new name", "4"), ("another", "4"), ("1", "2")):
+            place = {"key": f"{name}.jpg", "uri": str(images / f"{name}.jpg")}
+            assert after[f"{name}.jpg"] == first[f"{source}.jpg"] | place
+        assert after.keys() == first.keys() | {"new name.jpg", "another.jpg"}
+
+        # A folder that has moved is known by its content.
+        images.rename(tmp_path / "moved")
+        flags = [f"--captioner={captioner_folder}", f"--output={output}", "--beam_width=3"]
+        caption.main([f"--images={tmp_path / 'moved'}", *flags])
+        assert books(output) == {"done": 9, "rejected": 1, "committed": 0}
+        before = tree(output)
+        caption.main([f"--images={tmp_path / 'moved'}", *flags])
+        assert tree(output) == before
+        (tmp_path / "moved").rename(images)
+    # What another search found is no caption of this one's.
+    (images / "third.jpg").write_bytes(jpegs[5])
+    run("--beam_width=2")
+    assert {1 + len(row["alternatives"]) for row in rows(output).values()} == {2}
+    (images / "fourth.jpg").write_bytes(jpegs[5])
+    run("--beam_width=4", "--recaption=never")
+    assert 1 + len(rows(output)["fourth.jpg"]["alternatives"]) == 2
+
+
 def test_an_image_that_becomes_broken_loses_its_row_and_one_mended_gets_it(
     run: Run, images: Path, output: Path, jpegs: list[bytes]
 ) -> None:
@@ -179,6 +222,31 @@ def test_another_search_is_a_new_generation_unless_told_otherwise(
     assert books(output) == {"done": 8, "rejected": 1, "committed": 0}
     assert manifest(output)["generation"] == 4
     assert {part["generation"] for part in manifest(output)["parts"].values()} == {4}
+
+
+def test_small_files_of_many_nights_become_one(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    flags = ("--unit_size=40", "--merge_above=2", "--retain=1")
+    run(*flags)
+    numbers, expected = [], rows(output)
+    for night in range(5):
+        (images / f"new {night}.jpg").write_bytes(jpegs[COUNT] + bytes(night))
+        before = [output / name for name in manifest(output)["data"]]
+        run(*flags)
+        # Whoever had opened the generation before can read it to its end.
+        assert sum(pq.read_table(path).num_rows for path in before) == len(expected)
+        found = rows(output)
+        assert {key: found[key] for key in expected} == expected
+        assert len(found) == len(expected) + 1
+        numbers.append(len(manifest(output)["data"]))
+        expected = found
+    assert numbers == [2, 1, 2, 1, 2]
+    assert codes(output) == {"broken.jpg": "image_not_an_image"}
+    unchanged = tree(output)
+    run(*flags)
+    assert books(output) == {"done": 0, "rejected": 1, "committed": 12}
+    assert tree(output) == unchanged
 
 
 def test_older_generations_stay_readable_until_they_are_swept(
