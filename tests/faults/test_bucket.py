@@ -12,6 +12,7 @@ from tests.faults import inputs
 from tests.faults.bucket import Bucket, no_fault
 from tests.faults.jobs import run_job
 from tests.faults.warm import WarmPython
+from tests.transforms.sources.archives import write_tar, write_zip
 from transforms import captions_table, files
 from transforms.dataset import open_dataset
 
@@ -57,9 +58,9 @@ def captions(folder: str) -> dict[str, str]:
     return {row["key"]: row["caption"] for row in captions_table.rows(folder)}
 
 
-def caption(output: str) -> list[str]:
+def caption(output: str, images: str = "gs://bucket/in/images") -> list[str]:
     """Return the captioning job on the bucket."""
-    flags = ["--images=gs://bucket/in/images", "--captioner=gs://bucket/captioner"]
+    flags = [f"--images={images}", "--captioner=gs://bucket/captioner"]
     return ["pipeline.caption", *flags, f"--output={output}", "--page_images=3", *UNITS]
 
 
@@ -122,6 +123,53 @@ def test_images_that_the_store_refuses_are_captioned_by_the_next_run(
     bucket.fault = no_fault
     run_job(job, tmp_path, environment=bucket.environment, warm=warm).check()
     assert len(captions("gs://bucket/refused")) == 14
+
+
+def test_archives_in_a_store_that_fails_half_way_are_captioned_in_the_end(
+    bucket: Bucket, stored: Path, warm: WarmPython, tmp_path: Path
+) -> None:
+    pictures = [(path.name, path.read_bytes()) for path in sorted(stored.glob("images/scene-*"))]
+    assert len(pictures) == 12
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    write_tar(folder / "a.tar", pictures[:4])
+    write_tar(folder / "b.tar.gz", pictures[4:8], "w:gz")
+    write_zip(folder / "c.zip", pictures[8:])
+    copy(folder, "gs://bucket/archives")
+    job = caption("gs://bucket/of-archives", "gs://bucket/archives")
+    expected = {f"{name}/{key}" for name, keys in _members(pictures).items() for key in keys}
+
+    # Busy now and then, and one archive and a member of another are not handed over.
+    refused = 0
+
+    def fault(method: str, path: str) -> int:
+        nonlocal refused
+        if "b.tar.gz" in path and "alt=media" in path:
+            return 403
+        if "c.zip" in path and "alt=media" in path:
+            # Its directory is read, and what comes after that is not.
+            refused += 1
+            return 403 if refused > 1 else 0
+        return 503 if bucket.requests % 9 == 0 else 0
+
+    bucket.fault = fault
+    run_job(job, tmp_path, environment=bucket.environment, warm=warm).check()
+    bucket.fault = no_fault
+    first = captions("gs://bucket/of-archives")
+    with files.open_read("gs://bucket/of-archives/rejects.parquet") as stream:
+        rejects = pq.read_table(stream).to_pylist()
+    assert {key.partition("/")[0] for key in first} == {"a.tar"}
+    assert {row["code"] for row in rejects} == {"image_unreadable"}
+    assert {row["key"].partition("/")[0] for row in rejects} == {"b.tar.gz", "c.zip"}
+    run_job(job, tmp_path, environment=bucket.environment, warm=warm).check()
+    found = captions("gs://bucket/of-archives")
+    assert found.keys() == expected
+    assert {key: found[key] for key in first} == first
+
+
+def _members(pictures: list[tuple[str, bytes]]) -> dict[str, list[str]]:
+    names = [name for name, _ in pictures]
+    return {"a.tar": names[:4], "b.tar.gz": names[4:8], "c.zip": names[8:]}
 
 
 def test_a_store_that_takes_no_more_ends_in_one_line_and_the_next_run_completes(
