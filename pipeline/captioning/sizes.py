@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from transforms import images
-from transforms.isolation import Decode
+from transforms.isolation import Decode, around
 
 Size = tuple[int, int]
 
@@ -32,7 +32,7 @@ def at(decode: Decode, sizes: Sequence[Size]) -> Decode:
         pixels = tuple(picture.pixels for picture in others)
         return SeveralSizes(first.pixels, first.width, first.height, pixels)
 
-    return decoded
+    return around(decode, decoded)
 
 
 def stacked(pictures: Sequence[images.Picture]) -> list[np.ndarray]:

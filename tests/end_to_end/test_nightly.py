@@ -156,7 +156,7 @@ def test_new_names_of_captioned_bytes_get_their_rows_without_a_model(
     (images / "another.jpg").write_bytes(jpegs[4])
     (images / "1.jpg").write_bytes(jpegs[2])
     with monkeypatch.context() as patch:
-        patch.delattr(caption_unit, "load_captioner")
+        patch.delattr(caption_unit, "load_captioners")
         run("--beam_width=3")
         after = rows(output)
         assert books(output) == {"done": 3, "rejected": 1, "committed": 6}

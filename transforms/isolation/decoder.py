@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,7 +17,7 @@ import numpy as np
 import transforms
 from transforms import images
 from transforms.isolation import frames
-from transforms.isolation.watch import WatchedDecoder
+from transforms.isolation.watch import Decode, WatchedDecoder
 from transforms.rejects import RejectCode
 
 # Address space of the child, which has about 0.5 GiB of it at rest. The largest image that
@@ -26,8 +26,6 @@ MEMORY = 4 * 2**30
 # A child may die of what is not the image's fault, such as a system short of memory.
 ATTEMPTS = 2
 _SHOWN_OF_LOG = 500
-
-Decode = Callable[[bytes, tuple[int, int] | None, images.Limits], images.Picture]
 
 
 @contextlib.contextmanager

@@ -6,8 +6,11 @@ begins anew in a child process, and the thread is left to itself until this proc
 
 import threading
 import time
+from collections.abc import Callable
 
 from transforms import images
+
+Decode = Callable[[bytes, tuple[int, int] | None, images.Limits], images.Picture]
 
 
 class OverdueError(Exception):
@@ -42,3 +45,22 @@ class WatchedDecoder:
         late = time.monotonic() - self._seconds
         if any(began < late for began in list(self._began.values())):
             raise OverdueError(f"an image is not decoded after {self._seconds:g} seconds")
+
+
+class _Around(WatchedDecoder):
+    def __init__(self, watched: WatchedDecoder, function: Decode) -> None:
+        self._watched = watched
+        self._function = function
+
+    def __call__(
+        self, data: bytes, size: tuple[int, int] | None, limits: images.Limits
+    ) -> images.Picture:
+        return self._function(data, size, limits)
+
+    def check(self) -> None:
+        self._watched.check()
+
+
+def around(decode: Decode, function: Decode) -> Decode:
+    """Return a function that calls a decoder, watched if the decoder is."""
+    return _Around(decode, function) if isinstance(decode, WatchedDecoder) else function

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.faults import deadly
 from transforms import images
 from transforms.images import ImageError, Limits
-from transforms.isolation import IsolatedDecoder, OverdueError, WatchedDecoder, decoder
+from transforms.isolation import IsolatedDecoder, OverdueError, WatchedDecoder, around, decoder
 from transforms.prefetch import ordered_map
 from transforms.rejects import RejectCode
 
@@ -150,7 +150,9 @@ def test_an_image_that_is_overdue_is_noticed_while_it_is_decoded(
             watched(b"", None, Limits())
         return number
 
-    results = ordered_map(take, range(4), 2, 4, watched.check)
+    # A function that calls the decoder is watched as well.
+    check = around(watched, lambda *arguments: watched(*arguments)).check
+    results = ordered_map(take, range(4), 2, 4, check)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(OverdueError, match=r"not decoded after 0\.2 seconds"):
         next(results)
