@@ -114,6 +114,12 @@ def build_parser() -> Parser:
         help="grid for the last map of the CNN, pooled for its mean, or a layer such as block10"
         " of efficientnet-lite0 for the map there: the trainer can then fine-tune what is above",
     )
+    encoder.add_argument(
+        "--views",
+        action="append",
+        help="flip, crop, crop2 ...: more views of each training image to store, separated by"
+        " commas; may be repeated",
+    )
     encoder.add_argument("--dtype", choices=("float16", "float32"), default="float16")
     encoder.add_argument(
         "--image_size", type=positive, default=224, help="side of images stored by --encoder=none"
@@ -127,7 +133,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import annotations, encoders, sources
+    from transforms import annotations, encoders, sources, views
 
     use_sample(options)
     alone = options.captions == [NONE]
@@ -151,6 +157,8 @@ def resolve(options: argparse.Namespace) -> Settings:
         )
     if options.encoder != "none":
         encoders.check(options.encoder, options.encoder_weights, options.features)
+    chosen = tuple(name for names in options.views or () for name in names.split(",") if name)
+    views.check(chosen)
     lists = tuple(
         (name, absolute(path))
         for name in ("train", "dev", "test")
@@ -172,6 +180,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         encoder=_place(options.encoder.lower(), options.encoder),
         weights=_place(options.encoder_weights, options.encoder_weights),
         features=options.features,
+        views=chosen,
         dtype=options.dtype,
         image_size=options.image_size,
         tokenizer=tokenizer,

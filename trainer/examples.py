@@ -19,7 +19,7 @@ class Examples(Protocol):
     """Images with all their captions.
 
     Attributes:
-        images: how many.
+        images: how many; views of an image count as images.
         input_spec: one batch of inputs, [None, ...].
         steps: T, ids of the longest caption, START and END included.
     """
@@ -102,7 +102,7 @@ class DatasetExamples:
         self._dataset, self._split = dataset, split
         self._files = dataset.files(split)
         self._weight = dataset.generated_weight
-        self.images = dataset.images(split)
+        self.images = dataset.examples(split)
         if holds is not None:
             stored = tf.data.TFRecordDataset(self._files).filter(self._chosen)
             self.images = int(stored.reduce(np.int64(0), lambda count, _: count + 1))

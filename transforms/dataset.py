@@ -96,6 +96,10 @@ class Dataset:
         """Return the number of images of a split."""
         return self.manifest["splits"].get(split, {}).get("images", 0)
 
+    def examples(self, split: str) -> int:
+        """Return the number of records of a split: its images, and the views of them."""
+        return self.manifest["splits"].get(split, {}).get("records", self.images(split))
+
     def captions(self, split: str) -> int:
         """Return the number of captions of a split."""
         return self.manifest["splits"].get(split, {}).get("captions", 0)

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("token_ids", INTS),
         ("token_lengths", INTS),
         ("uri", BYTES),
+        ("view", BYTES),
         ("width", INTS),
     ]
 )
@@ -61,6 +62,8 @@ class Record:
         features: float16 or float32, `[rows, columns, channels]` or `[channels]`; None where the
             data set stores images.
         image: the checked and resized picture as JPEG; None where it stores features.
+        view: name of the view that this is of the image (`transforms.views`); empty for the image
+            as it is.
     """
 
     key: str
@@ -73,13 +76,15 @@ class Record:
     generated: tuple[bool, ...] = ()
     features: np.ndarray | None = None
     image: bytes | None = None
+    view: str = ""
 
 
 def encode(records: Sequence[Record]) -> list[bytes]:
     """Serialise records as `tf.train.Example`, the same bytes for the same records.
 
     Args:
-        records: any number of records, either all with features or all with images.
+        records: any number of records, either all with features or all with images, and either
+            all views or none.
 
     Returns:
         One serialised Example for each record.
@@ -101,6 +106,7 @@ def encode(records: Sequence[Record]) -> list[bytes]:
         "token_ids": [[i for ids in r.token_ids for i in ids] for r in records],
         "token_lengths": [[len(ids) for ids in r.token_ids] for r in records],
         "uri": [text([r.uri]) for r in records],
+        "view": [[r.view.encode()] if r.view else None for r in records],
         "width": [[r.width] for r in records],
     }
     # A null would be written as a feature without a value, so an unused column is left out.
@@ -211,6 +217,7 @@ def _to_record(
         generated=tuple(map(bool, values("generated"))),
         features=features,
         image=None if example.get("image") is None else one("image"),
+        view="" if example.get("view") is None else one("view").decode(),
     )
 
 

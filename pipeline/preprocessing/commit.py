@@ -145,8 +145,12 @@ def _describe_encoder(settings: Settings) -> dict[str, Any]:
 
 def _split(split: str, reports: list[UnitReport]) -> dict[str, Any]:
     mine = [report for report in reports if report.group == split and report.file]
+    records = sum(report.facts["records"] for report in mine)
+    images = sum(report.images for report in mine)
     return {
-        "images": sum(report.images for report in mine),
+        "images": images,
+        # Views of an image are records of their own, with the image's captions.
+        **({"records": records} if records != images else {}),
         "captions": sum(report.captions for report in mine),
         "files": [report.file for report in mine],
     }

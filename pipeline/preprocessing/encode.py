@@ -11,7 +11,7 @@ from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Settings
-from transforms import encoders, files, images, isolation, records, text
+from transforms import encoders, files, images, isolation, records, text, views
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode
 
@@ -98,14 +98,16 @@ def encode_unit(
                         else _caption_reject(image, "none of its captions has a word")
                     )
             counts["images"] += len(kept)
-            yield from _encode_batch(kept, settings)
+            for view in ("", *_views(unit, settings)):
+                yield from _encode_batch(kept, settings, view)
             reporter.add(done=len(kept), rejected=len(batch) - len(kept))
 
     file = f"data/{unit.split}-{name}.tfrecord"
     path = files.join(settings.output, file)
     with files.atomic(path) as stream:
         records.write(stream, encoded())
-    facts = {"records": counts["images"], "bytes": stream.size, "sha256": stream.sha256}
+    written = counts["images"] * (1 + len(_views(unit, settings)))
+    facts = {"records": written, "bytes": stream.size, "sha256": stream.sha256}
     if not counts["images"]:
         files.delete(path)
     return UnitReport(
@@ -123,8 +125,10 @@ def encode_unit(
 def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> str:
     """Return the digest of everything that shapes a unit's file."""
     encoder = load_encoder(settings)
+    chosen = _views(unit, settings)
     return units.digest(
         "records-1",
+        *([chosen] if chosen else []),
         None if encoder is None else encoder.digest,
         settings.dtype if encoder else settings.image_size,
         settings.truncated,
@@ -134,6 +138,11 @@ def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> st
         vocabulary.digest,
         [(image.ref.key, image.ref.uri, image.sha256, image.captions) for image in unit.images],
     )
+
+
+def _views(unit: Unit, settings: Settings) -> tuple[str, ...]:
+    """Return the views that are stored beside a unit's images: what is held out has none."""
+    return settings.views if unit.split == "train" else ()
 
 
 def load_encoder(settings: Settings) -> encoders.Encoder | None:
@@ -169,16 +178,16 @@ def _caption_reject(image: Planned, message: str) -> Reject:
     return Reject(image.ref.key, image.ref.uri, "text", RejectCode.CAPTION_EMPTY, message)
 
 
-def _encode_batch(kept: list[Any], settings: Settings) -> list[bytes]:
+def _encode_batch(kept: list[Any], settings: Settings, view: str) -> list[bytes]:
     if not kept:
         return []
+    pictures = [views.apply(picture.pixels, view, image.sha256) for image, picture, _ in kept]
     encoder = load_encoder(settings)
     features: list[np.ndarray] | None = None
     if encoder is not None:
         # The graph sees one batch size only, so an image's features do not depend on the others.
         encoder.batch_size = settings.batch_size
-        pixels = np.stack([picture.pixels for _, picture, _ in kept])
-        features = list(encoder.encode(pixels).astype(settings.dtype))
+        features = list(encoder.encode(np.stack(pictures)).astype(settings.dtype))
     return records.encode(
         [
             Record(
@@ -190,7 +199,8 @@ def _encode_batch(kept: list[Any], settings: Settings) -> list[bytes]:
                 captions=tuple(caption for caption, _ in tokens),
                 token_ids=tuple(ids for _, ids in tokens),
                 features=None if features is None else features[index],
-                image=images.to_jpeg(picture.pixels, JPEG_QUALITY) if features is None else None,
+                image=images.to_jpeg(pictures[index], JPEG_QUALITY) if features is None else None,
+                view=view,
             )
             for index, (image, picture, tokens) in enumerate(kept)
         ]

@@ -17,6 +17,7 @@ class Settings:
         encoder: specification, `none` to store images.
         weights: `imagenet`, `none` or a file.
         features: `grid`, `pooled` or the name of a cut.
+        views: of each training image, stored beside it.
         dtype: `float16` or `float32`.
         image_size: pixels a side of stored images, with encoder `none`.
         tokenizer: resolved, one of `text.TOKENIZERS`.
@@ -39,6 +40,7 @@ class Settings:
     encoder: str
     weights: str
     features: str
+    views: tuple[str, ...]
     dtype: str
     image_size: int
     tokenizer: str
@@ -57,4 +59,6 @@ class Settings:
         values = {"job": "pipeline.preprocess", **dataclasses.asdict(self)}
         # The output may be moved, and names nothing of what is in it.
         del values["output"]
+        if not self.views:
+            del values["views"]
         return values

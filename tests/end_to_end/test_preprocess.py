@@ -1,11 +1,13 @@
 """pipeline.preprocess as its users run it."""
 
+import itertools
 import json
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ from transforms import encoders, files, images, sample, text
 from transforms.commandline import Exit
 from transforms.dataset import open_dataset
 from transforms.errors import UsageError
+from transforms.records import Record
 
 COUNT = 40
 
@@ -179,6 +182,40 @@ def test_images_can_be_stored_instead_of_features(scenes: Path, tmp_path: Path) 
     assert dataset.stores_images
 
 
+def test_views_are_records_of_the_train_split_alone(scenes: Path, tmp_path: Path) -> None:
+    more = ("--encoder=none", "--image_size=64", "--views=flip", "--views=crop,crop2")
+    assert preprocess.main(flags(scenes, tmp_path / "d", *more)) is Exit.DONE
+    dataset = open_dataset(tmp_path / "d")
+    records = list(dataset.records("train"))
+    assert dataset.examples("train") == len(records) == 4 * dataset.images("train")
+    assert dataset.examples("dev") == dataset.images("dev")
+    assert not any(record.view for record in dataset.records("dev"))
+    assert {tuple(sorted(v)) for v in _by_key(records, "view").values()} == {
+        ("", "crop", "crop2", "flip")
+    }
+    assert {len(set(captions)) for captions in _by_key(records, "captions").values()} == {1}
+    # A picture's views are not next to each other, and so not in one batch after another.
+    assert all(one.key != other.key for one, other in itertools.pairwise(records))
+    name = records[0].key
+    pixels = [
+        images.decode(record.image, None).pixels.astype(int)
+        for record in records
+        if record.key == name and record.view in ("", "flip") and record.image is not None
+    ]
+    assert np.abs(pixels[0][:, ::-1] - pixels[1]).mean() < 3  # JPEG's error
+    books = dataset.manifest["books"]["images"]
+    assert books["done"] == sum(dataset.images(split) for split in ("train", "dev", "test"))
+    with pytest.raises(UsageError, match="view 'upside_down' is unknown"):
+        preprocess.main(flags(scenes, tmp_path / "e", "--views=upside_down"))
+
+
+def _by_key(records: list[Record], field: str) -> dict[str, list[Any]]:
+    values: dict[str, list[Any]] = {}
+    for record in records:
+        values.setdefault(record.key, []).append(getattr(record, field))
+    return values
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(
     scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +237,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         ("--encoder=resnext9000", "resnext9000"),
         ("--encoder_weights=nowhere.pth", "nowhere.pth"),
         ("--dev_fraction=0.7", "leave nothing for train"),
-        ("--features=both", "invalid choice: 'both'"),
+        ("--features=both", "has no features 'both': use grid, pooled, block0"),
         ("--epochs=3", "unknown flag --epochs"),
         ("--min_count=3", "min_count was 2, now 3"),
     ],
