@@ -105,7 +105,7 @@ def build_parser() -> Parser:
         "--encoder",
         default="efficientnet-lite0",
         help="efficientnet-lite0, -lite1, -lite2, a name of keras.applications, a .keras file,"
-        " or none to store images",
+        " hub: and a preset of keras-hub or the folder of one, or none to store images",
     )
     encoder.add_argument("--encoder_weights", default="imagenet", help="imagenet, none, or a file")
     encoder.add_argument(
@@ -177,7 +177,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         captions_format=captions_format,
         lists=lists,
         output=absolute(options.output),
-        encoder=_place(options.encoder.lower(), options.encoder),
+        encoder=_encoder(options.encoder),
         weights=_place(options.encoder_weights, options.encoder_weights),
         features=options.features,
         views=chosen,
@@ -194,6 +194,14 @@ def resolve(options: argparse.Namespace) -> Settings:
         truncated=options.truncated,
         batch_size=options.batch_size,
     )
+
+
+def _encoder(name: str) -> str:
+    """Return a specification that means the same on every worker."""
+    kind, colon, preset = name.partition(":")
+    if kind == "hub" and colon:
+        return f"hub:{absolute(preset) if Path(preset).is_dir() else preset}"
+    return _place(name.lower(), name)
 
 
 def _place(name: str, path: str) -> str:

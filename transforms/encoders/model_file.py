@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,30 @@ def check(path: Path) -> str:
             config = json.loads(archive.read("config.json"))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise UsageError(f"encoder {path}: no Keras model: make one with model.save()") from error
+    refuse_foreign(config, str(path), ("keras",))
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def refuse_foreign(config: Any, name: str, packages: Sequence[str]) -> None:
+    """Refuse a serialised configuration that brings code, or names that of another package.
+
+    Args:
+        config: of a model, as JSON has it.
+        name: of the encoder, for the message.
+        packages: whose classes it may use.
+
+    Raises:
+        UsageError: with what it uses.
+    """
     for node in _nodes(config):
         kind, module = node.get("class_name"), node.get("module")
         if kind in _FOREIGN:
             raise UsageError(
-                f"encoder {path}: has a {kind} layer, whose code is not run from a file: "
+                f"encoder {name}: has a {kind} layer, whose code is not run from a file: "
                 "replace it with Keras's own layers and save again"
             )
-        if isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins"):
-            raise UsageError(f"encoder {path}: uses {module}.{kind}, which is not a part of Keras")
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+        if isinstance(module, str) and module.split(".")[0] not in (*packages, "builtins"):
+            raise UsageError(f"encoder {name}: uses {module}.{kind}, which is not a part of Keras")
 
 
 def build(path: Path) -> Network:

@@ -1,8 +1,9 @@
 """Finds an encoder by its specification and puts it together.
 
 A specification is `efficientnet-lite0`, `-lite1` or `-lite2`, a name of `keras.applications` in any
-mix of cases, or the path of a `.keras` file. Weights are `imagenet`, `none` (random, from a seed)
-or the path of a file; for a model file, `imagenet`, the default, means the weights that it brings.
+mix of cases, the path of a `.keras` file, or `hub:` and a preset of keras-hub or the folder of one.
+Weights are `imagenet`, `none` (random, from a seed) or the path of a file; for a model file and a
+preset, `imagenet`, the default, means the weights that it brings.
 
 Features are `grid`, `pooled`, or the name of a cut (`transforms.encoders.cuts`): the map there, for
 a trainer that computes the rest itself, and trains it.
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transforms.encoders import applications, cuts, lite, model_file
+from transforms.encoders import applications, cuts, hub, lite, model_file
 from transforms.encoders.encoder import Encoder, digest
 from transforms.encoders.network import Network, initialise, load_keras_weights
 from transforms.errors import UsageError
@@ -27,7 +28,7 @@ def check(name: str, weights: str = "imagenet", features: str = "grid") -> None:
     """Refuse what `load` would refuse, before work starts.
 
     Costs next to nothing for EfficientNet-Lite and model files; for a cut the network is built.
-    ImageNet weights of a network of `keras.applications` are fetched into Keras's cache.
+    Weights of `keras.applications` and of keras-hub are fetched into their caches.
 
     Raises:
         UsageError: unknown encoder, absent package, file or weights, or no such features.
@@ -35,6 +36,8 @@ def check(name: str, weights: str = "imagenet", features: str = "grid") -> None:
     _check_weights(weights)
     if _is_file(name):
         model_file.check(Path(name))
+    elif name.startswith(hub.PREFIX):
+        hub.build(name, weights=weights == "imagenet")
     elif name.lower() in lite.FAMILY:
         if weights == "imagenet":
             lite.weights_file(name.lower())
@@ -68,7 +71,7 @@ def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: 
     return Encoder(
         _assemble(name, cnn, network.preprocess, features),
         name=name,
-        weights="file" if _is_file(name) and weights == "imagenet" else weights,
+        weights="file" if _brings_weights(name) and weights == "imagenet" else weights,
         features=features,
         architecture=network.architecture,
         rest=upper and describe_rest(upper),
@@ -125,6 +128,10 @@ def _is_file(name: str) -> bool:
     return name.lower().endswith(".keras")
 
 
+def _brings_weights(name: str) -> bool:
+    return _is_file(name) or name.startswith(hub.PREFIX)
+
+
 def _resolve(name: str) -> str:
     if name == "none":
         raise UsageError("encoder none: images are stored as they are, there is no network to load")
@@ -135,6 +142,8 @@ def _network(name: str, weights: str) -> tuple[str, Network]:
     """Return the encoder's proper name and its network, with ImageNet weights where wanted."""
     if _is_file(name):
         return name, model_file.build(Path(name))
+    if name.startswith(hub.PREFIX):
+        return name, hub.build(name, weights=weights == "imagenet")
     if name.lower() not in lite.FAMILY:
         name = _resolve(name)
         return name, applications.build(name, imagenet=weights == "imagenet")
