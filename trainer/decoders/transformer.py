@@ -74,12 +74,12 @@ class TransformerDecoder(WordDecoder):
             level: int, queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor
         ) -> tf.Tensor:
             cache = (
-                tf.concat([state[level][0], layout.group(keys)[:, :, None]], axis=2),
-                tf.concat([state[level][1], layout.group(values)[:, :, None]], axis=2),
+                tf.concat([state[level][0], tf.expand_dims(layout.group(keys), 2)], axis=2),
+                tf.concat([state[level][1], tf.expand_dims(layout.group(values), 2)], axis=2),
             )
             caches.append(cache)
-            found, _ = self._attend(layout.group(queries)[:, :, None], *cache)
-            return layout.ungroup(found[:, :, 0])
+            found, _ = self._attend(tf.expand_dims(layout.group(queries), 2), *cache)
+            return layout.ungroup(tf.squeeze(found, 2))
 
         place = tf.shape(state[0][0])[2]
         logits, weights = self._read(tf.reshape(tokens, [-1]), place, memory, layout, look_back)
@@ -153,17 +153,12 @@ class TransformerDecoder(WordDecoder):
         q, k, v = (self._split(each) for each in (queries, keys, values))
         scores = tf.matmul(q, k, transpose_b=True) * (q.shape[-1] ** -0.5) + hidden
         weights = tf.nn.softmax(scores, axis=-1)
-        found = tf.matmul(weights, v)
-        found = tf.reshape(_swap(found), tf.shape(queries))
-        return tf.ensure_shape(found, queries.shape), tf.reduce_mean(weights, axis=-3)
+        found = tf.concat(tf.unstack(tf.matmul(weights, v), axis=-3), axis=-1)
+        return found, tf.reduce_mean(weights, axis=-3)
 
     def _split(self, values: tf.Tensor) -> tf.Tensor:
         """Give each head its part, [..., S, units] -> [..., heads, S, units / heads]."""
-        c = self.configuration
-        shape = tf.concat([tf.shape(values)[:-1], [c.heads, c.units // c.heads]], axis=0)
-        parts = tf.reshape(values, shape)
-        parts = tf.ensure_shape(parts, [*values.shape[:-1], c.heads, c.units // c.heads])
-        return _swap(parts)
+        return tf.stack(tf.split(values, self.configuration.heads, axis=-1), axis=-3)
 
 
 class _Block(keras.layers.Layer):
@@ -178,19 +173,14 @@ class _Block(keras.layers.Layer):
             self.query = dense(units, units, "query")
             self.memory = dense(2 * units, units, "memory")
             self.grid_out = dense(units, units, "grid_out")
-        self.up = dense(feed_forward, units, "up", activation="gelu")
+        self.up = dense(feed_forward, units, "up", activation="relu")
         self.down = dense(units, feed_forward, "down")
         self.built = True
-
-
-def _swap(values: tf.Tensor) -> tf.Tensor:
-    """Exchange the third- and second-last dimensions."""
-    rank = values.shape.rank
-    return tf.transpose(values, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
 
 
 def _positions(places: tf.Tensor, units: int) -> tf.Tensor:
     """Return the sinusoids that tell words' places, int32 [...] -> float32 [..., units]."""
     rates = 10000.0 ** (-2.0 * np.arange((units + 1) // 2) / units)
-    angles = tf.cast(places, tf.float32)[..., None] * tf.constant(rates, tf.float32)
+    places = tf.expand_dims(tf.cast(places, tf.float32), -1)
+    angles = places * tf.constant(rates, tf.float32)
     return tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)[..., :units]
