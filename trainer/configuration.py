@@ -80,6 +80,9 @@ class Configuration:
         choices=("none", "layer", "batch"),
     )
     tie: bool = _option(False, "one matrix for the words' embeddings and their output weights")
+    word_vectors: str = _option(
+        "", "file of trained word vectors (GloVe, word2vec's text) to begin with"
+    )
     convolutions: tuple[int, ...] = _option(
         (), "channels of a CNN trained from the pixels, such as 32,64,128", parse=_widths
     )

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from trainer import finetuning
+from trainer import finetuning, word_vectors
 from trainer.configuration import Configuration
 from trainer.evaluation import Evaluator
 from trainer.examples import DatasetExamples
@@ -44,6 +44,12 @@ def fit(
     words = dataset.vocabulary.tokens
     rest = finetuning.load_rest(dataset)
     captioner = Captioner(configuration, len(words), dataset.feature_shape, rest)
+    if configuration.word_vectors:
+        found = word_vectors.initialise(captioner, configuration.word_vectors, words)
+        print(
+            f"{configuration.word_vectors}: vectors of {found:,} of {len(words):,} words",
+            file=sys.stderr,
+        )
     tokenizer = dataset.text["tokenizer"]
     references = {record.key: record.captions for record in dataset.records("dev")}
     tokens = [[tokenize(each, tokenizer) for each in captions] for captions in references.values()]

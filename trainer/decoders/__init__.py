@@ -28,7 +28,12 @@ class Decoder(Protocol):
 
     A state is any nest of tensors. `initial_state` returns it as [B, ...]; in `step` each tensor
     is [B, K, ...].
+
+    Attributes:
+        embedding: the Keras layer of the words' vectors, [V, embedding].
     """
+
+    embedding: Any
 
     def prepare(self, features: tf.Tensor, noise: Noise) -> Memory:
         """Do once per image what its captions share.
