@@ -178,7 +178,8 @@ def test_documents_name_commands_and_files_that_exist(document: Path) -> None:
             targets = [word for word in words[1:] if "=" not in word]
             assert set(targets) <= _targets(), command
         for module in re.findall(r"-m ((?:pipeline|trainer|transforms)[\w.]*)", command):
-            assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), command
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), command
     for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text()):
         if "://" not in link:
             assert (document.parent / link).exists(), f"{document.name} links to {link}"
