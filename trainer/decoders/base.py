@@ -136,4 +136,6 @@ def layer_norm(depth: int, name: str) -> keras.layers.LayerNormalization:
 def flatten(features: tf.Tensor) -> tf.Tensor:
     """Put a grid's positions in a row, [B, rows, columns, C] or [B, C] -> float32 [B, P, C]."""
     features = tf.cast(features, tf.float32)
-    return tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]])
+    # Of a batch of unknown size, the number of positions would be unknown as well.
+    positions = features.shape[1:-1].num_elements() or -1
+    return tf.reshape(features, [tf.shape(features)[0], positions, features.shape[-1]])

@@ -202,3 +202,21 @@ def test_pixels_train_the_network_in_front():
         ).mean
     gradients = tape.gradient(cost, model.trainable_variables)
     assert all(np.any(tf.convert_to_tensor(gradient)) for gradient in gradients)
+
+
+def test_a_graph_for_batches_of_any_size_is_traced():
+    model = toy.captioner(decoder="topdown")
+    features, ids = toy.features(4), toy.token_ids(4)
+
+    def mean(inputs, tokens):
+        return loss.teacher_forced(model, inputs, tokens).mean
+
+    traced = tf.function(
+        mean,
+        input_signature=[
+            tf.TensorSpec([None, *features.shape[1:]]),
+            tf.TensorSpec([None, None, ids.shape[2]], tf.int32),
+        ],
+    )
+    eager = mean(tf.constant(features), tf.constant(ids))
+    np.testing.assert_allclose(traced(features, ids), eager, rtol=1e-5)
