@@ -18,6 +18,7 @@ def run(
     warm: str = "",
     count: int | None = None,
     again: bool = False,
+    captions: bool = False,
 ) -> dict[str, Any]:
     """Run a job on a folder of images.
 
@@ -28,19 +29,25 @@ def run(
         warm: folder to run on first; empty to time a run of a process that begins.
         count: images of the folder, where that is known.
         again: whether to run on the same output once more, which finds nothing to do.
+        captions: whether the job takes captions as well.
     """
     job = importlib.import_module(module)
-    arguments = ["--runner=DirectRunner", *flags]
+
+    def arguments(source: str, output: str) -> list[str]:
+        named = [f"--captions={photos.captions(source)}"] if captions else []
+        paths = [f"--images={source}", f"--output={output}"]
+        return ["--runner=DirectRunner", *flags, *named, *paths]
+
     with tempfile.TemporaryDirectory() as folder:
         if warm:
-            job.main([*arguments, f"--images={warm}", f"--output={folder}/warm"])
+            job.main(arguments(warm, f"{folder}/warm"))
             shutil.rmtree(Path(folder, "warm"))
         with child.timed() as section:
-            job.main([*arguments, f"--images={images}", f"--output={folder}/out"])
+            job.main(arguments(images, f"{folder}/out"))
         facts = section.facts(count or len(photos.paths(images)))
         if again:
             with child.timed() as rerun:
-                job.main([*arguments, f"--images={images}", f"--output={folder}/out"])
+                job.main(arguments(images, f"{folder}/out"))
             facts["rerun_seconds"] = rerun.seconds
         facts["bytes_written"] = sum(
             path.stat().st_size for path in Path(folder, "out").rglob("*") if path.is_file()

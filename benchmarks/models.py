@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transforms import captioner, tensorflow_start
-from transforms.errors import UsageError
+from transforms import captioner, files, tensorflow_start
 
 BATCH = 32
 
@@ -26,14 +25,35 @@ class Parts(NamedTuple):
 
 
 def load(folder: str, engine: str, beam_width: int, length_penalty: float) -> Parts:
-    """Load a captioner in an engine, with the search that the job uses with it."""
-    if engine != "tensorflow":
-        raise UsageError(f"engine {engine!r}: use tensorflow")
-    return savedmodel(folder, beam_width, length_penalty)
+    """Load a captioner in an engine, with the search that the job uses with it.
+
+    Args:
+        folder: of the captioner.
+        engine: one of `transforms.engines.ENGINES`.
+        beam_width: hypotheses kept.
+        length_penalty: see `SearchOptions`.
+    """
+    from transforms import engines
+    from transforms.search import SearchOptions, search
+    from transforms.text import Vocabulary, join
+
+    if engine == "tensorflow":
+        tensorflow_start.start()
+    manifest = captioner.read_manifest(folder)
+    words = Vocabulary.from_text(files.read_bytes(f"{folder}/vocabulary.txt").decode())
+    options = SearchOptions(beam_width=beam_width, length_penalty=length_penalty)
+    loaded = engines.load(folder, engine)
+
+    def captions(features: Any) -> list[str]:
+        found = search([loaded], [features], options, manifest["text"]["max_length"])
+        tokenizer = manifest["text"]["tokenizer"]
+        return [join(words.decode(list(ranked[0].tokens)), tokenizer) for ranked in found]
+
+    return Parts(tuple(manifest["encoder"]["input_size"]), loaded.encode, captions)
 
 
 def savedmodel(folder: str, beam_width: int, length_penalty: float) -> Parts:
-    """Load a captioner's SavedModel in TensorFlow; the search is inside its graph."""
+    """Load a captioner's SavedModel in TensorFlow, with the search that is inside its graph."""
     tensorflow_start.start()
     import tensorflow as tf
 

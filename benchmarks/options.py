@@ -1,6 +1,7 @@
 """Flags that the benchmarks share, and what follows from them."""
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,18 +65,35 @@ def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     settings.json = settings.json or f"{settings.work}/{settings.json_name}"
     del settings.known_parts, settings.json_name
     if hasattr(settings, "engines"):
-        settings.engines = [e for e in settings.engines.split(",") if e] or engines()
+        settings.engines = [e for e in settings.engines.split(",") if e] or engines(
+            settings.captioner
+        )
     return settings
 
 
-def engines() -> list[str]:
-    """Return the engines that are installed, the one that is always there first."""
-    return ["tensorflow"]
+def engines(captioner: str) -> list[str]:
+    """Return the engines that can run a captioner here, the fastest last."""
+    from transforms.engines import ENGINES, resolve
+
+    if not jobs_have_engines():
+        return [resolve("auto", captioner)]
+    found = []
+    for name in reversed(ENGINES):
+        with contextlib.suppress(UsageError):
+            found.append(resolve(name, captioner))
+    return found
+
+
+def jobs_have_engines() -> bool:
+    """Whether `pipeline.caption` lets its engine be chosen."""
+    from pipeline import caption
+
+    return "--engine" in caption.build_parser().flags()
 
 
 def engine_flags(engine: str) -> list[str]:
     """Return the flags of a job that choose an engine."""
-    return []
+    return [f"--engine={engine}"] if jobs_have_engines() else []
 
 
 def pictures(settings: argparse.Namespace, count: int) -> str:

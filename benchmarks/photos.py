@@ -22,6 +22,7 @@ TEXTURES = 6
 QUALITY = 88
 VERSION = 1
 CHUNK = 100
+ANIMALS = ("dog", "cat", "horse", "bird", "cow")
 
 
 def folder(root: str, count: int, size: tuple[int, int] = (640, 480)) -> str:
@@ -75,6 +76,19 @@ def paths(place: str, count: int | None = None) -> list[str]:
     """Return the paths of a folder's pictures, in order."""
     found = sorted(str(path) for path in Path(place).iterdir() if path.name != "done")
     return found[:count]
+
+
+def captions(place: str) -> str:
+    """Return a CSV file with five captions for each picture of a folder."""
+    path = Path(f"{place}.csv")
+    if not path.exists():
+        lines = ["image,caption"]
+        for number, name in enumerate(Path(found).name for found in paths(place)):
+            for turn in range(5):
+                animal = ANIMALS[(number + turn) % len(ANIMALS)]
+                lines.append(f"{name},a {animal} is running through the green grass")
+        path.write_text("\n".join(lines) + "\n")
+    return str(path)
 
 
 def draw(number: int, size: tuple[int, int]) -> bytes:

@@ -88,6 +88,49 @@ def write(count: int) -> dict[str, Any]:
         return _repeated(work, len(units) * count)
 
 
+def encode_features(images: str, encoder: str) -> dict[str, Any]:
+    """Run the encoder of preprocessing on batches that are ready: the ceiling of that job."""
+    from transforms import encoders, tensorflow_start
+
+    tensorflow_start.start()
+    loaded = encoders.load(encoder)
+    batch = pixels(images, loaded.input_size)
+    return _repeated(lambda: loaded.encode(batch), len(batch))
+
+
+def write_records(images: str, shape: Sequence[int]) -> dict[str, Any]:
+    """Encode and write records with features."""
+    from transforms import files, records
+
+    random = np.random.default_rng(0)
+    features = random.standard_normal((models.BATCH, *shape)).astype(np.float16)
+    caption = "a brown dog is running through the green grass"
+    units = [
+        [
+            records.Record(
+                key=f"{number:07}.jpg",
+                uri=f"{images}/{number:07}.jpg",
+                sha256=f"{number:064x}",
+                width=640,
+                height=480,
+                captions=(caption,) * 5,
+                token_ids=((2, *range(4, 13), 3),) * 5,
+                features=features[number % models.BATCH],
+                image=None,
+            )
+            for number in range(start, start + models.BATCH)
+        ]
+        for start in range(0, 8 * models.BATCH, models.BATCH)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+
+        def work() -> None:
+            with files.atomic(f"{folder}/unit.tfrecord") as stream:
+                records.write(stream, (data for batch in units for data in records.encode(batch)))
+
+        return _repeated(work, len(units) * models.BATCH)
+
+
 def pixels(images: str, size: tuple[int, int], start: int = 0) -> np.ndarray:
     """Return a batch of decoded pictures, uint8 [BATCH, height, width, 3]."""
     from transforms import images as decoder

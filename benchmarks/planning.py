@@ -1,0 +1,81 @@
+"""What planning and committing cost for many images, and what of it would break first.
+
+    python -m benchmarks.planning --references=1000000
+
+`plan` runs the transforms of `pipeline.caption` from the listing to the units, with a listing and
+contents that are made up, so that nothing is read: what is left is the graph itself, in one process
+on Beam's local runner, which holds everything that crosses a shuffle. `commit` writes the manifest
+of a table with as many parts as that would have, and removes the journals.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import options, report
+from benchmarks.harness import Contender, compare
+from benchmarks.report import megabytes, number
+from transforms.commandline import Exit, Parser, positive, run
+
+PROG = "python -m benchmarks.planning"
+PARTS = ("plan", "commit")
+FACTOR = 10
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Run the benchmark.
+
+    Raises:
+        UsageError: wrong flags.
+    """
+    settings = options.parse(build_parser(), argv)
+    facts: dict[str, Any] = {"machine": report.machine(), "settings": vars(settings)}
+    for part in settings.parts:
+        counts = sorted({max(1, settings.references // FACTOR), settings.references})
+        measured = compare(
+            [
+                Contender(
+                    f"{count:,} references",
+                    f"benchmarks.simulations:{part}",
+                    {"references": count, "unit_size": settings.unit_size},
+                )
+                for count in counts
+            ],
+            1,
+        )
+        facts[part] = [one.as_json() for one in measured]
+        rows = [
+            [
+                one.name,
+                f"{number(one.median('seconds'))} s",
+                f"{number(one.seconds_per_image * 1e6)} µs",
+                f"{number(one.cpu_seconds_per_image * 1e6)} µs",
+                megabytes(one.median("peak_bytes")),
+                number(one.median("units")),
+                megabytes(one.median("manifest_bytes")),
+            ]
+            for one in measured
+        ]
+        header = ["", "time", "a reference", "CPU a reference", "peak memory", "units", "manifest"]
+        print(f"\n## {part.capitalize()}\n\n{report.table(header, rows)}")
+        if len(measured) == 2 and not any(one.problem for one in measured):
+            few, many = measured
+            more = many.median("images") - few.median("images")
+            bytes_each = (many.median("peak_bytes") - few.median("peak_bytes")) / more
+            print(f"\nEach further reference takes {number(bytes_each)} bytes of memory.")
+            facts[f"{part}_bytes_a_reference"] = bytes_each
+    report.write(settings.json, facts)
+    return Exit.DONE
+
+
+def build_parser() -> Parser:
+    """Return the parser of the command line."""
+    parser = options.parser(PROG, "Measure planning.", "planning", PARTS)
+    parser.add_argument("--references", type=positive, default=1_000_000, help="made-up images")
+    parser.add_argument(
+        "--unit_size", type=positive, default=1000, help="images a unit of work, about"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,34 @@
+import pytest
+
+from benchmarks import training, trainings
+from transforms.errors import UsageError
+
+
+def test_a_clock_ends_at_the_target_and_counts_training_alone() -> None:
+    scores = iter([0.2, 0.5, 0.9])
+    clock = trainings.Clock(lambda: next(scores), target=0.5, most=1000)
+    assert clock.evaluate() == 0.2
+    with pytest.raises(trainings.Reached):
+        clock.evaluate()
+    facts = clock.facts()
+    assert [epoch["dev_cider"] for epoch in facts["epochs"]] == [0.2, 0.5]
+    assert facts["target_seconds"] == facts["epochs"][-1]["seconds"] < 5
+
+
+def test_a_clock_gives_up_without_the_target() -> None:
+    clock = trainings.Clock(lambda: 0.1, target=0.5, most=0)
+    with pytest.raises(trainings.Reached):
+        clock.evaluate()
+    assert "target_seconds" not in clock.facts()
+
+
+def test_a_profile_names_the_largest_and_sums_up_the_rest() -> None:
+    spent = {f"op{n}": float(n) for n in range(training.SHOWN + 3)}
+    lines = training.profile_table(spent).splitlines()
+    assert "op10" in lines[2] and len(lines) == 2 + training.SHOWN + 1
+    assert lines[-1].split("|")[3].strip() == "3.000 s"
+
+
+def test_no_data_set_is_refused_before_work(tmp_path: object) -> None:
+    with pytest.raises(UsageError, match=r"there is no dataset\.json"):
+        training.main([f"--dataset={tmp_path}"])
