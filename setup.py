@@ -73,7 +73,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "trainer*", "transforms*"]),
-    package_data={"transforms.pages": ["templates/*"]},
+    package_data={
+        "transforms": ["shipped/*/*", "shipped/*/saved_model/*"],
+        "transforms.pages": ["templates/*"],
+    },
     install_requires=pinned(REQUIRES),
     extras_require={
         **{name: pinned(names) for name, names in EXTRAS.items()},

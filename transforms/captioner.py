@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms import files, manifests
+from transforms import compact, files, manifests, tensorflow_start
 from transforms.errors import UsageError
 
 MANIFEST = "captioner.json"
@@ -49,7 +49,11 @@ def digest(folder: str) -> str:
         UsageError: the directory is no finished captioner.
     """
     facts = read_manifest(folder)["files"]
-    model = {name: facts[name]["sha256"] for name in facts if name.startswith(f"{SAVED_MODEL}/")}
+    model = {
+        name: facts[name]["sha256"]
+        for name in facts
+        if name.startswith(f"{SAVED_MODEL}/") or name == compact.WEIGHTS
+    }
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
 
 
@@ -129,9 +133,20 @@ def load_saved_model(folder: str) -> Any:
         UsageError: the directory is no finished captioner, or a file of its SavedModel is not
             the one that was exported.
     """
+    tensorflow_start.start()
     import tensorflow as tf
 
-    with local(folder, SAVED_MODEL) as place:
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(local(folder, SAVED_MODEL))
+        manifest = read_manifest(folder)
+        if "compact" in manifest:
+            weights = manifests.read_file(folder, manifest, compact.WEIGHTS)
+            whole = compact.cache("saved_model-1", digest(folder))
+            if not whole.exists():
+                with compact.filling(whole) as fresh:
+                    shutil.copyfile(place / "saved_model.pb", fresh / "saved_model.pb")
+                    compact.unpack(weights, manifest, fresh / "variables" / "variables")
+            place = whole
         try:
             return tf.saved_model.load(str(place))
         except (OSError, ValueError, tf.errors.OpError) as error:

@@ -4,6 +4,7 @@ A manifest is written last and names every file of its directory with its size a
 a reader opens the manifest, never a glob, and a directory without one is not finished.
 """
 
+import hashlib
 import json
 from typing import Any
 
@@ -46,6 +47,18 @@ def read(folder: str, name: str, kind: str, remedy: str) -> dict[str, Any]:
             found = "is missing" if size is None else f"has {size} bytes"
             raise UsageError(f"{folder}: {file} {found}, should have {facts['bytes']}; {remedy}")
     return manifest
+
+
+def read_file(folder: str, manifest: dict[str, Any], name: str) -> bytes:
+    """Return the content of a file that a manifest names.
+
+    Raises:
+        UsageError: it is not the one that the manifest names.
+    """
+    content = files.read_bytes(files.join(folder, name))
+    if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:
+        raise UsageError(f"{folder}: {name} is not the file that the manifest names")
+    return content
 
 
 def software() -> dict[str, str]:

@@ -4,16 +4,13 @@ The engines that read them need neither TensorFlow nor its import of seconds.
 """
 
 import contextlib
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from transforms import captioner, files
+from transforms import captioner, compact
 from transforms.errors import UsageError
 
 FOLDER = "onnx"
@@ -66,17 +63,8 @@ def opened(folder: str) -> Iterator[Path]:
 
 
 def cache_folder(digest: str) -> Path:
-    """Return where the files made of a captioner are kept, by the captioner's digest.
-
-    The environment variable BEAMCAP_CACHE says where caches are, else XDG_CACHE_HOME, else it
-    is `.cache` in the home directory.
-    """
-    root = os.environ.get("BEAMCAP_CACHE")
-    if not root:
-        root = files.join(
-            os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"), "beamcap"
-        )
-    return Path(root) / f"{FOLDER}-{_CONVERSION}" / digest
+    """Return where the files made of a captioner are kept, by the captioner's digest."""
+    return compact.cache(f"{FOLDER}-{_CONVERSION}", digest)
 
 
 def convert(model: Any, folder: Path) -> None:
@@ -103,16 +91,8 @@ def convert(model: Any, folder: Path) -> None:
 def _fill(place: Path, folder: str) -> None:
     """Make the files beside their place and rename them; of two processes at once one wins."""
     print(f"{folder}: making ONNX files of it, once, in {place}", file=sys.stderr)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=place.parent))
-    try:
+    with compact.filling(place) as fresh:
         convert(captioner.load_saved_model(folder), fresh)
-        with contextlib.suppress(OSError):  # Another process was here first.
-            fresh.rename(place)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    if not place.exists():
-        raise OSError(f"{place} cannot be written")
 
 
 def _convert(signature: Any, part: str) -> bytes:

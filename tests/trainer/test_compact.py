@@ -1,0 +1,52 @@
+"""Compact captioners: small, and used as any other."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import captioners
+from trainer import compact
+from transforms import captioner, engines
+from transforms.commandline import Exit
+from transforms.errors import UsageError
+
+
+def test_a_compact_captioner_runs_on_every_engine(
+    captioner_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEAMCAP_CACHE", str(tmp_path / "cache"))
+    small = tmp_path / "small"
+    flags = [f"--captioner={captioner_folder}", f"--output={small}"]
+    assert compact.main(flags) is Exit.DONE
+    assert not (small / "saved_model" / "variables").exists()
+    tensors = captioner.read_manifest(str(small))["compact"]
+    assert sum("encoder" in tensor for tensor in tensors) >= 2  # Its CNN's kernel and bias.
+    assert captioner.digest(str(small)) != captioner.digest(str(captioner_folder))
+    pixels = captioners.pictures(3)
+    whole = engines.load(str(captioner_folder), "tensorflow")
+    features = whole.encode(pixels)
+    memory, state = whole.start(features)
+    wanted = whole.step(np.ones((3, 1), np.int32), state, memory).log_probs
+    for name in engines.ENGINES:
+        engine = engines.load(str(small), name)
+        np.testing.assert_allclose(engine.encode(pixels), features, rtol=1e-3)
+        memory, state = engine.start(features)
+        found = engine.step(np.ones((3, 1), np.int32), state, memory).log_probs
+        np.testing.assert_allclose(found, wanted, atol=0.02)
+        assert np.abs(found - wanted).max() > 0  # float16 is not float32.
+    with pytest.raises(UsageError, match="exists already"):
+        compact.main(flags)
+
+
+def test_changed_weights_are_refused(captioner_folder: Path, tmp_path: Path) -> None:
+    compact.write(str(captioner_folder), tmp_path / "small")
+    shutil.copytree(tmp_path / "small", tmp_path / "changed")
+    content = bytearray((tmp_path / "changed" / "weights.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "changed" / "weights.npz").write_bytes(content)
+    # What the cache has of the true one must not hide it.
+    captioner.load_saved_model(str(tmp_path / "small"))
+    with pytest.raises(UsageError, match=r"weights\.npz is not the file"):
+        captioner.load_saved_model(str(tmp_path / "changed"))

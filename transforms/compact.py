@@ -1,0 +1,153 @@
+"""Captioners small enough to be shipped: a SavedModel's graph, and its weights as float16.
+
+What an encoder's package has already is not stored again. At first use the whole SavedModel is put
+together in the cache, and everything else works from there.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transforms import encoders, files
+from transforms.encoders import Encoder
+from transforms.errors import UsageError
+
+WEIGHTS = "weights.npz"
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped(language: str) -> str | None:
+    """Return the folder of the captioner that is part of the package, if there is one."""
+    folder = SHIPPED / language
+    return str(folder) if (folder / "captioner.json").exists() else None
+
+
+def cache(kind: str, digest: str) -> Path:
+    """Return where something made of a captioner is kept.
+
+    The environment variable BEAMCAP_CACHE says where caches are, else XDG_CACHE_HOME, else it
+    is `.cache` in the home directory.
+
+    Args:
+        kind: of what is kept, with its version.
+        digest: of the captioner.
+    """
+    user = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    root = os.environ.get("BEAMCAP_CACHE") or files.join(user, "beamcap")
+    return Path(root) / kind / digest
+
+
+@contextlib.contextmanager
+def filling(place: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes its place at the end; of two processes at once one wins.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=place.parent))
+    try:
+        yield fresh
+        with contextlib.suppress(OSError):  # Another process was here first.
+            fresh.rename(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    if not place.exists():
+        raise OSError(f"{place} cannot be written")
+
+
+def load_encoder(manifest: dict[str, Any]) -> Encoder | None:
+    """Load the encoder that a captioner's features come from; None where it has its own.
+
+    Raises:
+        UsageError: it is not installed, or is another than the captioner was made with.
+    """
+    facts = manifest["encoder"]
+    if facts["name"] == "none":
+        return None
+    weights = "imagenet" if facts["weights"] == "file" else facts["weights"]
+    seed = manifest["provenance"]["seed"]
+    encoder = encoders.load(facts["name"], weights, features=facts["features"], seed=seed)
+    if encoder.digest != facts["digest"]:
+        raise UsageError(
+            f"the captioner was made with another {facts['name']} (digest {facts['digest'][:12]})"
+            f" than the one here ({encoder.digest[:12]}): install the versions of constraints.txt"
+        )
+    return encoder
+
+
+def pack(variables: str, encoder: Encoder | None) -> tuple[list[dict[str, Any]], bytes]:
+    """Make a compact form of a SavedModel's variables.
+
+    Args:
+        variables: path of the checkpoint, without `.index`.
+        encoder: what need not be stored.
+
+    Returns:
+        For the manifest, where each tensor of the checkpoint is: its `name`, and the number of its
+        array in the file or of the encoder's variable; and the file's content.
+    """
+    import tensorflow as tf
+
+    known: dict[tuple[Any, bytes], int] = {}
+    for number, variable in enumerate(encoder.model.variables if encoder else []):
+        value = variable.value.numpy()
+        known.setdefault((value.shape, value.tobytes()), number)
+    reader = tf.train.load_checkpoint(variables)
+    tensors: list[dict[str, Any]] = []
+    arrays: list[np.ndarray] = []
+    for name in sorted(reader.get_variable_to_shape_map()):
+        value = reader.get_tensor(name)
+        if isinstance(value, bytes):  # The graph of objects.
+            value = np.frombuffer(value, np.uint8)
+        elif value.ndim and (value.shape, value.tobytes()) in known:
+            tensors.append({"name": name, "encoder": known[value.shape, value.tobytes()]})
+            continue
+        elif value.dtype == np.float32 and value.ndim > 1:
+            value = value.astype(np.float16)
+        tensors.append({"name": name, "array": len(arrays)})
+        arrays.append(value)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, *arrays)
+    return tensors, stream.getvalue()
+
+
+def unpack(weights: bytes, manifest: dict[str, Any], place: Path) -> None:
+    """Write the checkpoint that `pack` read, its matrices rounded to float16.
+
+    Args:
+        weights: the content of the captioner's file of weights.
+        manifest: its manifest.
+        place: path of the checkpoint, without `.index`.
+
+    Raises:
+        UsageError: the encoder is missing or another.
+    """
+    import tensorflow as tf
+
+    encoder = load_encoder(manifest)
+    names, values = [], []
+    with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
+        for tensor in manifest["compact"]:
+            names.append(tensor["name"])
+            if "encoder" in tensor:
+                assert encoder is not None
+                values.append(encoder.model.variables[tensor["encoder"]].value)
+                continue
+            array = arrays[f"arr_{tensor['array']}"]
+            if array.dtype == np.uint8:
+                values.append(tf.constant(array.tobytes()))
+            else:
+                single = array.dtype == np.float16
+                values.append(tf.constant(array.astype(np.float32) if single else array))
+    place.parent.mkdir()
+    tf.raw_ops.SaveV2(
+        prefix=str(place), tensor_names=names, shape_and_slices=[""] * len(names), tensors=values
+    )
