@@ -10,8 +10,9 @@ from pipeline.captioning import search_flags
 from pipeline.captioning.settings import Settings
 from pipeline.common import options as flags
 from pipeline.common.paths import absolute
-from pipeline.common.performance import Performance
+from pipeline.common.performance import Performance, workers
 from transforms.commandline import Exit, Parser, count, run
+from transforms.engines import ENGINES
 from transforms.errors import UsageError
 
 PROG = "python -m pipeline.caption"
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parser = build_parser()
     options, beam_options = flags.parse(parser, argv)
     settings = resolve(options)
-    performance = Performance(options.readers, options.image_seconds)
+    performance = Performance(options.readers, options.image_seconds, workers(beam_options))
 
     from pipeline.captioning import job
     from pipeline.common import launch
@@ -59,6 +60,19 @@ def build_parser() -> Parser:
         "--captioner",
         action="append",
         help="folder that trainer.task wrote; of several, the mean of their probabilities decides",
+    )
+    inputs.add_argument(
+        "--language",
+        choices=("en", "zh"),
+        help="without --captioner: take the captioner of this language that comes with the package;"
+        " default: en",
+    )
+    inputs.add_argument(
+        "--engine",
+        choices=("auto", *ENGINES),
+        default="auto",
+        help="what runs the captioner; auto: TensorFlow on a GPU, else the first of the others"
+        " that is installed. See docs/engines.md",
     )
     search_flags.add(parser)
     table = parser.add_argument_group("table")
@@ -111,12 +125,18 @@ def resolve(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import captioner, sources
+    from transforms import captioner, compact, engines, sources
 
+    if options.captioner and options.language:
+        raise UsageError("--captioner and --language: a captioner has its language; give one only")
+    if not options.captioner and (folder := compact.shipped(options.language or "en")):
+        options.captioner = [folder]
     for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
     digests = [captioner.digest(folder) for folder in options.captioner]
+    # Here and not in a worker, so that all have the same.
+    engine = engines.resolve(options.engine, options.captioner)
     found = search_flags.resolve(options, options.captioner)
     search_flags.check_details(options.details, options.captioner)
     for spec in options.images:
@@ -136,6 +156,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         recaption=options.recaption,
         retain=options.retain,
         merge_above=options.merge_above,
+        engine=engine,
         overwrite=options.overwrite,
     )
 

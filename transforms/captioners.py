@@ -42,12 +42,20 @@ class Captioners:
         input_sizes: (height, width) in pixels of the pictures that each of them takes.
     """
 
-    def __init__(self, folders: Sequence[str], batch_size: int = captioner.BATCH_SIZE) -> None:
+    def __init__(
+        self,
+        folders: Sequence[str],
+        batch_size: int = captioner.BATCH_SIZE,
+        engine: str = "auto",
+        threads: int | None = None,
+    ) -> None:
         """Load them.
 
         Args:
             folders: of the captioners, on a local disk or in a bucket.
             batch_size: pictures that one call of an encoder sees.
+            engine: what runs them; see `transforms.engines.resolve`.
+            threads: of one call; None for as many as there are cores.
 
         Raises:
             UsageError: a directory is no finished captioner, or they do not fit together.
@@ -56,7 +64,8 @@ class Captioners:
         self._manifests = [captioner.read_manifest(folder) for folder in folders]
         self.input_sizes = input_sizes(self._manifests)
         self._batch_size = batch_size
-        self._engines = [engines.load(folder) for folder in folders]
+        engine = engines.resolve(engine, folders)
+        self._engines = [engines.load(folder, engine, threads=threads) for folder in folders]
 
     def caption(
         self,
@@ -66,7 +75,11 @@ class Captioners:
         seeds: Sequence[int] | None = None,
         attend: bool = False,
     ) -> list[list[Caption]]:
-        """Caption pictures.
+        """Caption pictures; see `encode` and `search`."""
+        return self.search(self.encode(pixels), options, seeds=seeds, attend=attend)
+
+    def encode(self, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Make the features of pictures.
 
         Encoders always see `batch_size` pictures (the last batch is padded with black ones), so
         features do not depend on how many pictures come together.
@@ -74,6 +87,32 @@ class Captioners:
         Args:
             pixels: for each captioner the same B pictures in its size, uint8
                 [B, height, width, 3], RGB.
+
+        Returns:
+            For each captioner, float32 [B, ...].
+        """
+        return [
+            np.concatenate(
+                [
+                    self._encode(engine, each[start : start + self._batch_size])
+                    for start in range(0, max(len(each), 1), self._batch_size)
+                ]
+            )
+            for engine, each in zip(self._engines, pixels, strict=True)
+        ]
+
+    def search(
+        self,
+        features: Sequence[np.ndarray],
+        options: SearchOptions,
+        *,
+        seeds: Sequence[int] | None = None,
+        attend: bool = False,
+    ) -> list[list[Caption]]:
+        """Search for captions, of `batch_size` pictures at once.
+
+        Args:
+            features: from `encode`.
             options: of the search.
             seeds: of the pictures, for a search that draws.
             attend: whether captions are to come with their attention.
@@ -83,14 +122,11 @@ class Captioners:
         """
         results: list[list[Caption]] = []
         longest = min(manifest["text"]["max_length"] for manifest in self._manifests)
-        for start in range(0, len(pixels[0]), self._batch_size):
+        for start in range(0, len(features[0]), self._batch_size):
             batch = slice(start, start + self._batch_size)
-            features = [
-                self._encode(engine, each[batch])
-                for engine, each in zip(self._engines, pixels, strict=True)
-            ]
+            these = [each[batch] for each in features]
             drawn = None if seeds is None else seeds[batch]
-            found = search(self._engines, features, options, longest, seeds=drawn, attend=attend)
+            found = search(self._engines, these, options, longest, seeds=drawn, attend=attend)
             results += [[self._caption(hypothesis) for hypothesis in each] for each in found]
         return results
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from apache_beam import pvalue
 
 from pipeline.captioning import compare, details, parts, sizes
@@ -15,8 +16,11 @@ from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from transforms import captioner, captioners, images, isolation
 from transforms.captioners import Caption, Captioners
+from transforms.prefetch import ordered_map
 from transforms.rejects import Reject
 from transforms.sources import ImageRef
+
+Batch = list[tuple[Content, images.Picture | Reject]]
 
 
 class CaptionUnit(beam.DoFn):
@@ -75,14 +79,24 @@ def caption_unit(
     rows: list[dict[str, Any]] = []
     index: list[dict[str, Any]] = []
     sources = [(content, content.refs[0], content.sha256) for content in unit.contents]
-    for batch in reading.batches(
+
+    def encode(batch: Batch) -> tuple[Batch, list[np.ndarray]]:
+        pictures = [p for _, p in batch if isinstance(p, images.Picture)]
+        if not pictures:
+            return batch, []
+        # Loaded where it is needed: many a nightly run has nothing to caption.
+        return batch, load(settings, performance.threads).encode(sizes.stacked(pictures))
+
+    batches = reading.batches(
         sources,
         input_sizes[0],
         images.Limits(truncated=settings.truncated),
         settings.batch_size,
         performance.readers,
         sizes.at(decode, input_sizes),
-    ):
+    )
+    # A batch is encoded while captions are searched for the one before it.
+    for batch, features in ordered_map(encode, batches, 1, 2):
         done, refused = len(rows), len(rejects)
         pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
         for content, result in batch:
@@ -97,9 +111,8 @@ def caption_unit(
             else:
                 index += [index_line(content.sha256, ref) for ref in content.refs]
         if pictures:
-            # Loaded where it is needed: many a nightly run has nothing to caption.
-            captions = load_captioners(settings.captioners, settings.batch_size).caption(
-                sizes.stacked([picture for _, picture in pictures]),
+            captions = load(settings, performance.threads).search(
+                features,
                 settings.search,
                 seeds=[int(content.sha256[:16], 16) for content, _ in pictures],
                 attend=ATTENTION in settings.details,
@@ -135,6 +148,7 @@ def unit_name(unit: Unit, settings: Settings) -> str:
         settings.model(),
         settings.policy(),
         settings.batch_size,
+        settings.engine,
         [
             (content.sha256, [(ref.key, ref.uri) for ref in content.refs])
             for content in unit.contents
@@ -182,7 +196,14 @@ def rows_of(
     ]
 
 
+def load(settings: Settings, threads: int) -> Captioners:
+    """Return the captioners that the settings name."""
+    return load_captioners(settings.captioners, settings.batch_size, settings.engine, threads)
+
+
 @models.once
-def load_captioners(folders: tuple[str, ...], batch_size: int) -> Captioners:
+def load_captioners(
+    folders: tuple[str, ...], batch_size: int, engine: str, threads: int
+) -> Captioners:
     """Return the captioners of some folders."""
-    return Captioners(folders, batch_size)
+    return Captioners(folders, batch_size, engine, threads)

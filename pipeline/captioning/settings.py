@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from pipeline.common import units
+from transforms import engines
 from transforms.search import SearchOptions
 
 JOB = "pipeline.caption"
@@ -33,6 +34,7 @@ class Settings:
             `changed_model` those of another captioner or search, `all`.
         retain: generations before the newest that stay readable.
         merge_above: parts of less than half a unit that a table may have before they are merged.
+        engine: what runs the captioner, one of `transforms.engines.ENGINES`.
         overwrite: whether to begin the table anew, with nothing of the one that is there.
         base: number of the generation that is there, 0 for none.
     """
@@ -53,6 +55,7 @@ class Settings:
     recaption: str = "changed_model"
     retain: int = 1
     merge_above: int = 20
+    engine: str = "tensorflow"
     overwrite: bool = False
     base: int = 0
 
@@ -61,7 +64,11 @@ class Settings:
         return {"job": JOB}
 
     def model(self) -> str:
-        """Return the digest of what makes an image's captions."""
+        """Return the digest of what makes an image's captions.
+
+        The engine is no part of it: another one makes the same captions, with scores that differ
+        in the last digits, and no reason to make a whole table again.
+        """
         return units.digest("model-2", self.captioner_digest, self.search.identity(), self.details)
 
     def policy(self) -> str:
@@ -72,6 +79,7 @@ class Settings:
         """Return the flags that shaped a generation, as JSON-able values."""
         values = {"job": JOB, **dataclasses.asdict(self), "search": self.search.identity()}
         # Of the search the words are said as they were given.
+        values["engine"] = engines.describe(self.engine)
         del values["search"]["banned"], values["search"]["required"]
         # The output may be moved; the captioner is known by its digest, wherever it lies.
         # What is written beside the table, and how long it stays, shapes no row.

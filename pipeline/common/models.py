@@ -5,15 +5,13 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from transforms import tensorflow_start
-
 T = TypeVar("T")
 
 _LOCK = threading.Lock()
 
 
 def once(function: Callable[..., T]) -> Callable[..., T]:
-    """Cache a TensorFlow model's loader, and let only one thread load at a time.
+    """Cache a model's loader, and let only one thread load at a time.
 
     Beam sets up a DoFn once for every stage and thread that has it; a model must not be.
     """
@@ -22,7 +20,6 @@ def once(function: Callable[..., T]) -> Callable[..., T]:
     @functools.wraps(function)
     def load(*arguments: object) -> T:
         with _LOCK:
-            tensorflow_start.start()
             return cached(*arguments)
 
     return load

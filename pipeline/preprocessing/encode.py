@@ -11,7 +11,7 @@ from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Settings
-from transforms import encoders, files, images, isolation, records, text, views
+from transforms import encoders, files, images, isolation, records, tensorflow_start, text, views
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode
 
@@ -154,6 +154,7 @@ def load_encoder(settings: Settings) -> encoders.Encoder | None:
 
 @models.once
 def _load_encoder(name: str, weights: str, features: str, seed: int) -> encoders.Encoder:
+    tensorflow_start.start()
     return encoders.load(name, weights, features=features, seed=seed)
 
 

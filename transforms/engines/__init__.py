@@ -1,6 +1,8 @@
 """Engines: what runs an exported captioner, all behind one interface."""
 
+import importlib.metadata as metadata
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,21 +11,21 @@ from transforms.engines import onnx_files
 from transforms.engines.engine import Engine, Step
 from transforms.errors import UsageError
 
-__all__ = ["ENGINES", "Engine", "Step", "load", "resolve"]
+__all__ = ["ENGINES", "Engine", "Step", "describe", "load", "resolve"]
 
 # The fastest on a CPU first, each with the extra that brings it.
 ENGINES = {"openvino": "openvino", "onnxruntime": "onnx", "tensorflow": ""}
 
 
-def resolve(engine: str, folder: str) -> str:
-    """Decide what is to run a captioner, without loading anything.
+def resolve(engine: str, folders: Sequence[str]) -> str:
+    """Decide what is to run a captioner, or several that work together, without loading anything.
 
     `auto` means TensorFlow where there is an NVIDIA GPU. Elsewhere it is the first of `ENGINES`
-    that is installed, and for which the captioner has ONNX files or can get them.
+    that is installed, if the captioners have ONNX files or can get them.
 
     Args:
         engine: one of `ENGINES`, or `auto`.
-        folder: of the captioner.
+        folders: of the captioners.
 
     Returns:
         One of `ENGINES`.
@@ -33,7 +35,8 @@ def resolve(engine: str, folder: str) -> str:
             finished captioner.
     """
     if engine == "auto":
-        if Path("/proc/driver/nvidia/version").exists() or not onnx_files.available(folder):
+        gpu = Path("/proc/driver/nvidia/version").exists()
+        if gpu or not all(onnx_files.available(folder) for folder in folders):
             return "tensorflow"
         return next(name for name in ENGINES if find_spec(name) is not None)
     if engine not in ENGINES:
@@ -43,6 +46,11 @@ def resolve(engine: str, folder: str) -> str:
             f"the engine {engine} is not installed: pip install -e '.[{ENGINES[engine]}]'"
         )
     return engine
+
+
+def describe(engine: str) -> dict[str, str]:
+    """Return what a manifest tells of an engine: its name, version and precision."""
+    return {"name": engine, "version": metadata.version(engine), "precision": "fp32"}
 
 
 def load(folder: str, engine: str = "auto", *, threads: int | None = None) -> Engine:
@@ -59,7 +67,7 @@ def load(folder: str, engine: str = "auto", *, threads: int | None = None) -> En
             the one that was exported, or one that an older version exported.
     """
     threads = threads or len(os.sched_getaffinity(0))
-    engine = resolve(engine, folder)
+    engine = resolve(engine, [folder])
     dtype = captioner.read_manifest(folder)["encoder"].get("dtype", "float32")
     if engine == "openvino":
         from transforms.engines.openvino_engine import OpenVinoEngine

@@ -1,5 +1,6 @@
 """Running a captioner with OpenVINO, on CPUs."""
 
+import threading
 from typing import Any
 
 from transforms.engines import onnx_files
@@ -36,6 +37,7 @@ class OpenVinoEngine(ArrayEngine):
         self._outputs = {
             part: [each.any_name for each in model.outputs] for part, model in models.items()
         }
+        self._locks = {part: threading.Lock() for part in compiled}
         self._requests = {part: model.create_infer_request() for part, model in compiled.items()}
 
     def run(self, part: str, inputs: Arrays) -> Arrays:
@@ -43,5 +45,6 @@ class OpenVinoEngine(ArrayEngine):
         known = {name: value for name, value in inputs.items() if name in self._inputs[part]}
         # Its own memory takes the inputs as they are; results are copies, for it writes to the
         # same place again.
-        results = self._requests[part].infer(known, share_inputs=True, share_outputs=False)
+        with self._locks[part]:  # A request runs once at a time, and a worker may have threads.
+            results = self._requests[part].infer(known, share_inputs=True, share_outputs=False)
         return dict(zip(self._outputs[part], results.to_tuple(), strict=True))
