@@ -18,7 +18,8 @@ from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
 
 
-def _minutes(text: str) -> float:
+def minutes(text: str) -> float:
+    """Parse a flag's value in minutes, more than 0."""
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
@@ -39,7 +40,7 @@ def parser() -> commandline.Parser:
         help="recipe whose values hold where a flag is not given",
     )
     result.add_argument(
-        "--max_minutes", type=_minutes, help="train no epoch that would end after these minutes"
+        "--max_minutes", type=minutes, help="train no epoch that would end after these minutes"
     )
     result.add_argument("--license", default="", help="licence of the captioner, for its card")
     result.add_argument(

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transforms.pages import tuning
 from transforms.pages.cards import Card
 from transforms.pages.histogram import HEIGHT, WIDTH, Histogram
 
@@ -84,6 +85,21 @@ def report(content: Report) -> str:
         floor=floor,
         width=WIDTH,
         height=HEIGHT,
+    )
+
+
+def tuning_page(content: tuning.Tuning) -> str:
+    """Return the page of a search for settings."""
+    return _render(
+        "tuning.html",
+        content=content,
+        title=content.title,
+        plots=tuning.plots(content),
+        shown=tuning.shown,
+        width=tuning.WIDTH,
+        height=tuning.HEIGHT,
+        left=tuning.LEFT,
+        right=tuning.RIGHT,
     )
 
 

@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.tuning import space
+from transforms.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("units:128,256", space.Parameter("units", (128, 256))),
+        ("decoder:lstm,gru", space.Parameter("decoder", ("lstm", "gru"))),
+        ("residual:true,false", space.Parameter("residual", (True, False))),
+        ("convolutions:8-16,32", space.Parameter("convolutions", ((8, 16), (32,)))),
+        ("dropout:0.2..0.6", space.Parameter("dropout", low=0.2, high=0.6)),
+        ("layers:1..3", space.Parameter("layers", low=1, high=3)),
+        (
+            "learning_rate:1e-4..3e-3:log",
+            space.Parameter("learning_rate", low=1e-4, high=3e-3, log=True),
+        ),
+    ],
+)
+def test_values_and_ranges_are_those_of_the_setting(text, expected):
+    parameter = space.parse(text)
+    assert parameter == expected
+    assert parameter.whole == isinstance(expected.low, int)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "units",
+        "units:",
+        "unitz:1,2",
+        "seed:1,2",
+        "units:128",
+        "units:128,128",
+        "units:0,1",
+        "units:256..128",
+        "dropout:0.2..1.5",
+        "dropout:0.2..0.6:lin",
+        "feature_dropout:0..0.5:log",
+        "decoder:lstm,transducer",
+        "decoder:gru..lstm",
+        "residual:yes,no",
+        "convolutions:8..16",
+    ],
+)
+def test_what_cannot_be_searched_is_named(text):
+    with pytest.raises(UsageError, match=f"^--search={text.split(':')[0]}"):
+        space.parse(text)
+
+
+@given(st.text(max_size=30), st.sampled_from(["", "units", "dropout", "decoder", "convolutions"]))
+def test_any_text_is_parsed_or_refused(text, name):
+    try:
+        parameter = space.parse(f"{name}:{text}")
+    except UsageError:
+        return
+    assert len(parameter.values) > 1 or parameter.low < parameter.high
+
+
+def test_a_flag_and_a_search_do_not_set_the_same():
+    with pytest.raises(UsageError, match="units is set twice"):
+        space.parse_all(["units:1,2"], ["units"])
+    names = [parameter.name for parameter in space.parse_all([], ["units"])]
+    assert names == ["layers", "dropout", "learning_rate"]

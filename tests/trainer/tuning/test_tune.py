@@ -1,0 +1,115 @@
+"""python -m trainer.tune as its users run it, on a toy."""
+
+import json
+import shlex
+
+import pytest
+
+from tests.trainer import toy
+from trainer import task, tune
+from transforms.commandline import Exit
+from transforms.errors import UsageError
+
+SEARCH = ["--search=learning_rate:1e-6,0.03", "--search=units:12..16"]
+FLAGS = [
+    "--embedding=8",
+    "--hidden=16",
+    "--attention=none",
+    "--decoder=gru",
+    "--batch_images=4",
+    "--epochs=8",
+    "--warmup_steps=1",
+    "--averaging=0",
+    "--dropout=0",
+    "--feature_dropout=0",
+    "--folds=2",
+    "--trials=2",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return toy.dataset(tmp_path_factory.mktemp("toy") / "data", train=24).folder
+
+
+@pytest.fixture(scope="module")
+def output(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search") / "out"
+    assert tune.main([f"--dataset={data}", f"--output={folder}", *SEARCH, *FLAGS]) is Exit.DONE
+    return folder
+
+
+def trials(folder):
+    """Return the journal without times."""
+    content = json.loads((folder / "trials.json").read_text())
+    for trial in content["trials"]:
+        for fold in trial["folds"]:
+            del fold["seconds"]
+    return content["trials"]
+
+
+def test_finds_what_is_plainly_better(output, data):
+    rates = {trial["settings"]["learning_rate"] for trial in trials(output)}
+    assert rates == {1e-6, 0.03}
+    best = json.loads((output / "best.json").read_text())
+    assert best["settings"]["learning_rate"] == 0.03
+    assert 12 <= best["settings"]["units"] <= 16
+    assert len(best["folds"]) == 2
+    assert best["cider"] == pytest.approx(sum(best["folds"]) / 2)
+    others = [t["value"] for t in trials(output) if t["settings"]["learning_rate"] != 0.03]
+    assert best["cider"] > max(others) + 0.1
+
+
+def test_the_command_line_trains_what_was_found(output, data):
+    best = json.loads((output / "best.json").read_text())
+    program, *flags = shlex.split(best["command"].replace("python -m ", "", 1))
+    assert program == "trainer.task"
+    parsed = vars(task.parser().parse_args(flags))
+    assert parsed["dataset"] == data
+    for name, value in best["settings"].items():
+        assert parsed[name] == value
+    assert (parsed["decoder"], parsed["epochs"], parsed["averaging"]) == ("gru", 8, 0)
+
+
+def test_the_page_shows_every_trial_and_escapes(output):
+    page = (output / "tuning.html").read_text()
+    assert page.count("<circle") == 3 * 2  # The history and two parameters.
+    assert "learning_rate" in page
+    assert "<script" not in page
+
+
+def test_a_killed_search_continues_with_the_same_trials(output, data, tmp_path):
+    # As a kill within the second fold of the second trial leaves it.
+    content = json.loads((output / "trials.json").read_text())
+    last = content["trials"][1]
+    last |= {"state": "running", "folds": last["folds"][:1], "spread": None, "parameters": None}
+    (tmp_path / "trials.json").write_text(json.dumps(content))
+    arguments = [f"--dataset={data}", f"--output={tmp_path}", *SEARCH, *FLAGS]
+    assert tune.main(arguments) is Exit.DONE
+    assert trials(tmp_path) == trials(output)
+    with pytest.raises(UsageError, match="another search"):
+        tune.main([f"--dataset={data}", f"--output={tmp_path}", *FLAGS])
+
+
+def test_settings_that_do_not_go_together_are_told_and_not_trained(data, tmp_path, capsys):
+    arguments = [f"--dataset={data}", f"--output={tmp_path / 'out'}", "--search=layers:1,2"]
+    flags = ["--validation=dev", "--trials=3", "--epochs=1", "--inject=merge", "--attention=soft"]
+    with pytest.raises(UsageError, match=r"no configuration could be judged: --inject=merge"):
+        tune.main([*arguments, *flags])
+    assert "refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--folds=1"], "--validation=dev"),
+        (["--folds=24"], "too few for 24 folds"),
+        (["--search=unitz:1,2"], "--search=unitz"),
+        (["--trails=3"], "did you mean --trials"),
+    ],
+)
+def test_wrong_use_is_refused_before_anything_is_written(data, tmp_path, flags, message):
+    output = tmp_path / "out"
+    with pytest.raises(UsageError, match=message):
+        tune.main([f"--dataset={data}", f"--output={output}", *flags])
+    assert not output.exists()

@@ -1,0 +1,136 @@
+"""Choose the size of a captioner, or any other setting, by cross-validation.
+
+    python -m trainer.tune --dataset=dataset --output=search --search=units:128,256,512
+
+The same command continues a search that was killed; more --trials make it longer.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+from trainer import configuration, presets, task
+from trainer.tuning import space
+from transforms import commandline, files, tensorflow_start
+from transforms.commandline import Exit
+from transforms.dataset import open_dataset
+from transforms.errors import UsageError
+
+FOLDS, DEV = "folds", "dev"
+
+
+def parser() -> commandline.Parser:
+    """Return the command line."""
+    result = commandline.Parser(
+        prog="python -m trainer.tune",
+        description="Choose the settings of a captioner by k-fold cross-validation over the"
+        " training images.",
+    )
+    result.add_argument("--dataset", required=True, help="folder that preprocessing wrote")
+    result.add_argument("--output", required=True, help="folder of the search")
+    result.add_argument(
+        "--search",
+        action="append",
+        default=[],
+        metavar="NAME:VALUES",
+        help="setting with what to try, such as units:128,256,512 or dropout:0.2..0.6 or"
+        " learning_rate:1e-4..3e-3:log; may be repeated (default: " + " ".join(space.DEFAULT) + ")",
+    )
+    result.add_argument(
+        "--preset",
+        choices=sorted(presets.PRESETS),
+        default="attention-lstm",
+        help="recipe whose values hold where nothing is searched or given",
+    )
+    result.add_argument("--trials", type=commandline.positive, default=20, help="settings to try")
+    result.add_argument(
+        "--folds", type=commandline.positive, default=5, help="parts of train, each held out once"
+    )
+    result.add_argument(
+        "--validation",
+        choices=(FOLDS, DEV),
+        default=FOLDS,
+        help="judge by the held-out folds of train, or once by the split dev",
+    )
+    result.add_argument(
+        "--search_seed",
+        type=commandline.count,
+        default=0,
+        help="what decides the folds and the order of trials",
+    )
+    result.add_argument(
+        "--max_minutes", type=task.minutes, help="start no trial that would end after these"
+    )
+    configuration.add_flags(result)
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Run the command.
+
+    Raises:
+        UsageError: wrong flags or input, before work starts.
+    """
+    explicit = vars(commandline.parse_strictly(parser(), argv))
+    source, output = explicit.pop("dataset"), explicit.pop("output").rstrip("/")
+    searched, preset = explicit.pop("search"), explicit.pop("preset")
+    trials, count = explicit.pop("trials"), explicit.pop("folds")
+    validation, seed = explicit.pop("validation"), explicit.pop("search_seed")
+    max_minutes = explicit.pop("max_minutes")
+    parameters = space.parse_all(searched, list(explicit))
+    base = presets.resolve(preset, explicit)
+    if files.is_remote(output):
+        raise UsageError(f"--output={output}: a search is written to a local disk only")
+    if validation == FOLDS and count < 2:
+        raise UsageError(
+            "--folds=1 leaves nothing to train on: give 2 or more, or --validation=dev"
+        )
+    dataset = open_dataset(source)
+    if not dataset.captions("train") or (validation == DEV and not dataset.captions("dev")):
+        raise UsageError(f"{source}: the data set has no captions to train on or to judge by")
+    if validation == FOLDS and dataset.manifest.get("generated"):
+        raise UsageError(
+            f"{source}: some of its captions were written by a captioner, and folds of train would"
+            " be judged by them: give --validation=dev"
+        )
+    _import_optuna()
+    tensorflow_start.start()
+    from trainer.tuning import folds, report, search
+    from trainer.tuning.journal import Journal
+
+    divided: list[folds.Fold | None] = [None]
+    if validation == FOLDS:
+        found = folds.divide(count, seed)
+        sizes = folds.sizes(found, (record.key for record in dataset.records("train")))
+        if not all(sizes):
+            raise UsageError(
+                f"{source}: {sum(sizes)} training images are too few for {count} folds: one of"
+                " them is empty; give fewer --folds"
+            )
+        divided = [*found]
+    identity = {
+        "dataset": dataset.digest,
+        "base": base.to_dict(),
+        "search": {each.name: dataclasses.asdict(each) for each in parameters},
+        "validation": validation,
+        "folds": count if validation == FOLDS else 1,
+        "seed": seed,
+    }
+    plan = search.Plan(base, parameters, divided, trials, seed, max_minutes)
+    journal = Journal(output, identity)
+    done = search.Search(dataset, plan, output, journal).run()
+    best = report.write(output, done, plan, source)
+    print(f"{output}/tuning.html: best CIDEr {best['cider']:.4f}", file=sys.stderr)
+    print(best["command"])
+    return Exit.DONE
+
+
+def _import_optuna() -> None:
+    try:
+        import optuna  # noqa: F401  # Only to find out before work starts whether it is there.
+    except ImportError as error:
+        raise UsageError("the choice of settings needs Optuna: pip install -e '.[tune]'") from error
+
+
+if __name__ == "__main__":
+    commandline.run(main)

@@ -1,0 +1,1 @@
+"""Choice of a configuration by cross-validation."""

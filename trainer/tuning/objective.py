@@ -1,0 +1,92 @@
+"""Training one configuration on one fold."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from trainer.configuration import Configuration
+from trainer.evaluation import Evaluator
+from trainer.examples import DatasetExamples
+from trainer.loop import Trainer
+from trainer.model import Captioner
+from trainer.tuning.folds import Fold
+from transforms.dataset import Dataset
+from transforms.records import Record
+from transforms.text import tokenize
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        best: CIDEr-D of the best epoch's captions of the held-out images, 0 to 10.
+        epoch: that epoch, from 1.
+        seconds: it took.
+        parameters: weights of the model.
+    """
+
+    best: float
+    epoch: int
+    seconds: float
+    parameters: int
+
+
+class Part:
+    """A division of a data set: what is trained on, and what is judged by.
+
+    Args:
+        dataset: the data set.
+        fold: what of train is held out; None trains on all of train and judges by dev.
+    """
+
+    def __init__(self, dataset: Dataset, fold: Fold | None) -> None:
+        self._dataset = dataset
+        if fold is None:
+            self.train = DatasetExamples(dataset, "train")
+            self.held_out = DatasetExamples(dataset, "dev")
+        else:
+            self.train = DatasetExamples(dataset, "train", fold.trained_on)
+            self.held_out = DatasetExamples(dataset, "train", fold.held_out)
+        tokenizer = dataset.text["tokenizer"]
+        self._references = [
+            [tokenize(caption, tokenizer) for caption in record.captions]
+            for record in self._records(fold)
+        ]
+
+    def fit(
+        self, configuration: Configuration, folder: str, report: Callable[[float], None]
+    ) -> Outcome:
+        """Train, from the start.
+
+        Args:
+            configuration: checked.
+            folder: for the checkpoint and the logs; it is deleted before and after.
+            report: called with the CIDEr-D after each epoch; it may raise to end the training.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        words = self._dataset.vocabulary.tokens
+        captioner = Captioner(configuration, len(words), self._dataset.feature_shape)
+        evaluator = Evaluator(captioner, self.held_out, self._references, words)
+
+        def evaluate() -> float:
+            score = evaluator.score()
+            report(score)
+            return score
+
+        Path(folder).mkdir(parents=True)
+        try:
+            state = Trainer(captioner, self.train, evaluate, folder).run()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return Outcome(state.best_score, state.best_epoch, state.seconds, captioner.count_params())
+
+    def _records(self, fold: Fold | None) -> Iterator[Record]:
+        """Yield the held-out records in the order of the examples."""
+        if fold is None:
+            yield from self._dataset.records("dev")
+            return
+        for record in self._dataset.records("train"):
+            if bool(fold.held_out(record.key.encode("utf-8", "surrogateescape"))):
+                yield record

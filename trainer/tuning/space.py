@@ -1,0 +1,130 @@
+"""What a search tries: names of the configuration's fields with their values or ranges.
+
+units:128,256,512          one of these
+dropout:0.2..0.6           any number between
+learning_rate:1e-4..3e-3:log   likewise, evenly over the orders of magnitude
+layers:1..3                any whole number
+convolutions:32-64,32-64-128   lists have hyphens within
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainer.configuration import Configuration
+from transforms.errors import UsageError
+
+if TYPE_CHECKING:
+    import optuna
+
+DEFAULT = (
+    "units:128,256,512",
+    "layers:1,2",
+    "dropout:0.2..0.6",
+    "learning_rate:3e-4..3e-3:log",
+)
+_BOOLEANS = {"true": True, "false": False}
+# What decides how a trial is judged is the same for all.
+_FIXED = ("seed", "epochs", "scst_epochs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A field that is searched.
+
+    Attributes:
+        name: of the field.
+        values: what is tried; empty for a range.
+        low, high: the ends of a range.
+        log: whether the range is even over orders of magnitude.
+    """
+
+    name: str
+    values: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether a range has whole numbers only."""
+        return isinstance(self.low, int)
+
+    def suggest(self, trial: "optuna.Trial") -> Any:
+        """Let the search choose a value."""
+        if self.values:
+            # Lists and the like by their place, which JSON and every sampler can hold.
+            place = trial.suggest_categorical(self.name, list(range(len(self.values))))
+            return self.values[place]
+        if self.whole:
+            return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+
+
+def parse(text: str) -> Parameter:
+    """Parse one `--search`.
+
+    Raises:
+        UsageError: it names no field, or values that the field cannot have.
+    """
+    name, _, rest = text.partition(":")
+    fields = {field.name: field for field in dataclasses.fields(Configuration)}
+    if name not in fields or name in _FIXED or not rest:
+        raise UsageError(
+            f"--search={text}: this is not a setting that can be searched with its values: write"
+            f" {DEFAULT[0]} or {DEFAULT[3]}; settings are"
+            f" {', '.join(sorted(set(fields) - set(_FIXED)))}"
+        )
+    value = _parser(fields[name])
+    try:
+        if ".." not in rest:
+            values = tuple(map(value, rest.split(",")))
+            if len(set(values)) < max(2, len(values)):
+                raise UsageError(f"--search={text}: give two or more different values")
+            return Parameter(name, values)
+        ends, _, scale = rest.partition(":")
+        low, high = (value(end) for end in ends.split("..", 1))
+        numbers = all(isinstance(end, int | float) for end in (low, high))
+        if not numbers or isinstance(low, bool) or low >= high or scale not in ("", "log"):
+            raise UsageError(
+                f"--search={text}: a range is of numbers, the lower first, such as 0.2..0.6, and"
+                " may end in :log"
+            )
+        if scale and low <= 0:
+            raise UsageError(f"--search={text}: a range with :log begins above 0")
+        return Parameter(name, low=low, high=high, log=bool(scale))
+    except (ValueError, KeyError, argparse.ArgumentTypeError) as error:
+        raise UsageError(f"--search={text}: {error} is no value of {name}") from error
+
+
+def parse_all(texts: Sequence[str], explicit: Sequence[str]) -> tuple[Parameter, ...]:
+    """Parse all `--search` flags.
+
+    Args:
+        texts: their values; none for `DEFAULT` without what is explicit.
+        explicit: fields that other flags set.
+
+    Raises:
+        UsageError: as `parse`; a field twice, or set by a flag as well.
+    """
+    chosen = texts or [text for text in DEFAULT if text.split(":")[0] not in explicit]
+    parameters = tuple(map(parse, chosen))
+    names = [parameter.name for parameter in parameters]
+    for name in names:
+        if names.count(name) > 1 or name in explicit:
+            raise UsageError(f"{name} is set twice: give it in one flag")
+    if not names:
+        raise UsageError("every setting is fixed by a flag: nothing is left to search")
+    return parameters
+
+
+def _parser(field: "dataclasses.Field[Any]") -> Callable[[str], Any]:
+    facts = field.metadata
+    if isinstance(field.default, bool):
+        return lambda text: _BOOLEANS[text]
+    if isinstance(field.default, tuple):
+        return lambda text: facts["parse"](text.replace("-", ","))
+    if "choices" in facts:
+        return lambda text: {choice: choice for choice in facts["choices"]}[text]
+    return facts.get("parse", str)
