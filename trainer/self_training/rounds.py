@@ -222,7 +222,9 @@ class Run:
                         max_length=self._labelled.text["max_length"],
                         seed=self._options.sampling_seed + number,
                     )
-                records = list(self._unlabelled.file_records(path))
+                # Views have the captions of the image that they are of.
+                every = self._unlabelled.file_records(path)
+                records = [record for record in every if not record.view]
                 candidates.save(place, writer.write(records, part, progress.add))
             else:
                 progress.skip(self._unlabelled.manifest["files"], path, self._unlabelled.folder)
