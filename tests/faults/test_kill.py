@@ -1,12 +1,21 @@
 """A job that dies at any moment, or repeats its work, ends with the bytes of one that did not."""
 
+import os
+import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import captioners
 from tests.faults import inputs
 from tests.faults.jobs import run_job, tree
+from tests.faults.warm import WarmPython
+
+# All of them in CI; elsewhere some, for they take their time.
+KILLS = 25 if os.environ.get("BEAMCAP_FAULTS") == "whole" else 2
+SEED = 4
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,32 @@ def test_a_killed_preprocess_run_again_gives_the_bytes_of_an_uninterrupted_run(
     kept = data_files(tmp_path)
     # What was done is not done again, except for a file whose unit had no time to be entered.
     assert sum(kept.get(name) != time for name, time in survived.items()) <= 1
+
+
+@pytest.mark.timeout(3600)
+def test_killed_at_random_moments_and_run_again_gives_the_bytes_of_an_uninterrupted_run(
+    preprocess: list[str], warm: WarmPython, tmp_path: Path
+) -> None:
+    # A CNN that is ready at once, so that the moments are of the job and not of its start.
+    encoder = captioners.encoder_file(tmp_path / "cnn.keras")
+    command = [*preprocess, f"--encoder={encoder}", "--output=dataset"]
+    seconds = 0.0
+    for name in ("first", "second"):
+        run = run_job(command, tmp_path / name, warm=warm)
+        run.check()
+        seconds = run.seconds
+    wanted = tree(tmp_path / "first" / "dataset")
+    assert tree(tmp_path / "second" / "dataset") == wanted
+    moments = random.Random(SEED)
+    killed = 0
+    for number in range(KILLS):
+        folder = tmp_path / str(number)
+        moment = time.monotonic() + moments.uniform(0, seconds)
+        run = run_job(command, folder, warm=warm, kill_when=lambda at=moment: time.monotonic() > at)
+        killed += run.status == -9
+        run_job(command, folder, warm=warm).check()
+        assert tree(folder / "dataset") == wanted, f"after kill {number}"
+    assert killed >= KILLS / 2
 
 
 def test_a_finished_preprocess_run_again_changes_nothing(
