@@ -11,7 +11,6 @@ import hashlib
 import io
 import shutil
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -26,31 +25,27 @@ ANIMALS = ("dog", "cat", "horse", "bird", "cow")
 
 
 def folder(root: str, count: int, size: tuple[int, int] = (640, 480)) -> str:
-    """Return a folder with drawn pictures, which is kept for the next time.
+    """Return a folder with links to drawn pictures, which are kept for the next time.
 
     Args:
         root: where such folders are kept.
         count: pictures.
         size: (width, height) in pixels.
     """
-    place = Path(root, f"photos-{VERSION}-{size[0]}x{size[1]}-{count}")
-    if (place / "done").exists():
-        return str(place)
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    print(f"drawing {count:,} pictures of {size[0]}x{size[1]} into {place}", file=sys.stderr)
-    spans = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    bank = Path(root, f"photos-{VERSION}-{size[0]}x{size[1]}")
+    bank.mkdir(parents=True, exist_ok=True)
+    names = [f"{number:07}.jpg" for number in range(count)]
+    drawn = {path.name for path in bank.iterdir()}
+    starts = [s for s in range(0, count, CHUNK) if not drawn.issuperset(names[s : s + CHUNK])]
+    if starts:
+        print(f"drawing up to {count:,} pictures of {size[0]}x{size[1]}: {bank}", file=sys.stderr)
+    spans = [(str(bank), start, min(start + CHUNK, count), size) for start in starts]
     if len(spans) == 1:
-        _draw(str(place), *spans[0], size)
-    else:
+        _draw(*spans[0])
+    elif spans:
         with ProcessPoolExecutor() as pool:
-            list(
-                pool.map(
-                    _draw, [str(place)] * len(spans), *zip(*spans, strict=True), [size] * len(spans)
-                )
-            )
-    (place / "done").touch()
-    return str(place)
+            list(pool.map(_draw, *zip(*spans, strict=True)))
+    return _linked(Path(f"{bank}-{count}"), [bank / name for name in names])
 
 
 def take(source: str, count: int, root: str) -> str:
@@ -63,19 +58,14 @@ def take(source: str, count: int, root: str) -> str:
     """
     from transforms import sources
 
-    place = Path(root, "taken-" + hashlib.sha256(f"{source}\n{count}".encode()).hexdigest()[:16])
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    for number, ref in zip(range(count), sources.list_images(source), strict=False):
-        path = Path(ref.uri).resolve()
-        (place / f"{number:07}{path.suffix}").symlink_to(path)
-    return str(place)
+    digest = hashlib.sha256(f"{source}\n{count}".encode()).hexdigest()[:16]
+    refs = zip(range(count), sources.list_images(source), strict=False)
+    return _linked(Path(root, f"taken-{digest}"), [Path(ref.uri).resolve() for _, ref in refs])
 
 
 def paths(place: str, count: int | None = None) -> list[str]:
     """Return the paths of a folder's pictures, in order."""
-    found = sorted(str(path) for path in Path(place).iterdir() if path.name != "done")
-    return found[:count]
+    return sorted(map(str, Path(place).iterdir()))[:count]
 
 
 def captions(place: str) -> str:
@@ -126,11 +116,19 @@ def _texture(number: int, side: int) -> np.ndarray:
     return mixed / mixed.std(axis=(0, 1))
 
 
+def _linked(place: Path, targets: list[Path]) -> str:
+    """Make a folder of links to pictures; returns it."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for number, target in enumerate(targets):
+        (place / f"{number:07}{target.suffix}").symlink_to(target)
+    return str(place)
+
+
 def _draw(place: str, start: int, end: int, size: tuple[int, int]) -> None:
-    for number, data in _drawn(start, end, size):
-        Path(place, f"{number:07}.jpg").write_bytes(data)
-
-
-def _drawn(start: int, end: int, size: tuple[int, int]) -> Iterator[tuple[int, bytes]]:
     for number in range(start, end):
-        yield number, draw(number, size)
+        path = Path(place, f"{number:07}.jpg")
+        if not path.exists():
+            part = path.with_suffix(".part")
+            part.write_bytes(draw(number, size))
+            part.replace(path)

@@ -12,9 +12,10 @@ def test_pictures_are_the_same_every_time_and_differ_from_each_other(tmp_path: P
     contents = [Path(path).read_bytes() for path in photos.paths(place)]
     assert contents == [photos.draw(number, (320, 240)) for number in range(3)]
     assert len(set(contents)) == 3
-    before = Path(place).stat().st_mtime_ns
-    assert photos.folder(str(tmp_path), 3, (320, 240)) == place
-    assert Path(place).stat().st_mtime_ns == before
+    drawn = [Path(path).resolve().stat().st_mtime_ns for path in photos.paths(place)]
+    more = photos.paths(photos.folder(str(tmp_path), 5, (320, 240)))
+    assert [Path(path).resolve().stat().st_mtime_ns for path in more[:3]] == drawn
+    assert len(more) == 5
 
 
 def test_pictures_are_as_large_and_as_varied_as_photographs() -> None:
