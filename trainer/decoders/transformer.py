@@ -153,8 +153,9 @@ class TransformerDecoder(WordDecoder):
         q, k, v = (self._split(each) for each in (queries, keys, values))
         scores = tf.matmul(q, k, transpose_b=True) * (q.shape[-1] ** -0.5) + hidden
         weights = tf.nn.softmax(scores, axis=-1)
-        found = tf.concat(tf.unstack(tf.matmul(weights, v), axis=-3), axis=-1)
-        return found, tf.reduce_mean(weights, axis=-3)
+        # Not unstacked: OpenVINO fails on that where shapes are dynamic.
+        heads = tf.split(tf.matmul(weights, v), self.configuration.heads, axis=-3)
+        return tf.squeeze(tf.concat(heads, axis=-1), -3), tf.reduce_mean(weights, axis=-3)
 
     def _split(self, values: tf.Tensor) -> tf.Tensor:
         """Give each head its part, [..., S, units] -> [..., heads, S, units / heads]."""

@@ -68,7 +68,9 @@ def load(folder: str, engine: str = "auto", *, threads: int | None = None) -> En
     """
     threads = threads or len(os.sched_getaffinity(0))
     engine = resolve(engine, [folder])
-    dtype = captioner.read_manifest(folder)["encoder"].get("dtype", "float32")
+    encoder = captioner.read_manifest(folder)["encoder"]
+    # What a captioner's own part of the CNN computes was never stored in training.
+    dtype = "float32" if "finetuned" in encoder else encoder.get("dtype", "float32")
     if engine == "openvino":
         from transforms.engines.openvino_engine import OpenVinoEngine
 

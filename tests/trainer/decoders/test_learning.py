@@ -10,6 +10,9 @@ from trainer import loss
 from trainer.model import Captioner
 from trainer.noise import Noise
 from trainer.search import beam_search
+from transforms import engines
+from transforms.search import SearchOptions, search
+from transforms.text import join
 
 KINDS = [
     {"decoder": "gru", "attention": "soft", "normalization": "batch"},
@@ -65,6 +68,13 @@ def test_the_exported_captioner_says_what_the_model_says(changes, tmp_path):
     )
     assert [[caption.decode() for caption in row] for row in found["captions"].numpy()] == wanted
     np.testing.assert_allclose(found["scores"], scores, rtol=1e-4)
+    # Outside TensorFlow not every operation exists.
+    engine = engines.load(str(tmp_path / "captioner"), "onnxruntime")
+    options = SearchOptions(beam_width=3, length_penalty=0.7)
+    searched = search([engine], [features.astype(np.float32)], options, captioners.MAX_LENGTH)
+    tokens = [[hypothesis.tokens for hypothesis in row] for row in searched]
+    decoded = [[data.vocabulary.decode(each) for each in row] for row in tokens]
+    assert [[join(words, data.text["tokenizer"]) for words in row] for row in decoded] == wanted
     again = Captioner(model.configuration, len(data.vocabulary), data.feature_shape)
     again.load_weights(tmp_path / "captioner" / "weights.weights.h5")
     for one, other in zip(again.weights, model.weights, strict=True):
