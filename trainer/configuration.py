@@ -109,6 +109,20 @@ class Configuration:
     label_smoothing: float = _option(
         0.1, "probability spread over all words in the loss", parse=_share
     )
+    word_dropout: float = _option(
+        0.0, "share of the words read that are made unknown in training", parse=_share
+    )
+    scheduled_sampling: float = _option(
+        0.0,
+        "share of the words read that the captioner draws itself, from 0 at first to this in the"
+        " last epoch",
+        parse=commandline.fraction,
+    )
+    precision: str = _option(
+        "float32",
+        "of the computations in training; weights and losses are always float32",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+    )
     epochs: int = _option(15, "passes over the training images", parse=commandline.positive)
     batch_images: int = _option(
         64, "images in a batch, with all their captions", parse=commandline.positive

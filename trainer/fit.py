@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer import finetuning, word_vectors
 from trainer.configuration import Configuration
+from trainer.distribution import Replicas
 from trainer.evaluation import Evaluator
 from trainer.examples import DatasetExamples
 from trainer.loop import State, Trainer
@@ -31,7 +32,11 @@ class Fitted:
 
 
 def fit(
-    dataset: Dataset, configuration: Configuration, folder: str, max_minutes: float | None = None
+    dataset: Dataset,
+    configuration: Configuration,
+    folder: str,
+    max_minutes: float | None = None,
+    replicas: Replicas | None = None,
 ) -> Fitted:
     """Train a captioner, or continue a training that was killed.
 
@@ -40,10 +45,13 @@ def fit(
         configuration: checked against the data set.
         folder: for the checkpoint and the logs.
         max_minutes: see `Trainer.run`.
+        replicas: that train together; by default there is one.
     """
+    replicas = replicas or Replicas()
     words = dataset.vocabulary.tokens
-    rest = finetuning.load_rest(dataset)
-    captioner = Captioner(configuration, len(words), dataset.feature_shape, rest)
+    with replicas.scope():
+        rest = finetuning.load_rest(dataset)
+        captioner = Captioner(configuration, len(words), dataset.feature_shape, rest)
     if configuration.word_vectors:
         found = word_vectors.initialise(captioner, configuration.word_vectors, words)
         print(
@@ -54,7 +62,8 @@ def fit(
     references = {record.key: record.captions for record in dataset.records("dev")}
     tokens = [[tokenize(each, tokenizer) for each in captions] for captions in references.values()]
     evaluator = Evaluator(captioner, DatasetExamples(dataset, "dev"), tokens, words)
-    trainer = Trainer(captioner, DatasetExamples(dataset, "train"), evaluator.score, folder)
+    examples = DatasetExamples(dataset, "train")
+    trainer = Trainer(captioner, examples, evaluator.score, folder, replicas)
     print(
         f"training {captioner.count_params():,} weights on {dataset.images('train'):,} images with"
         f" {dataset.captions('train'):,} captions, selecting on {len(tokens):,} dev images",

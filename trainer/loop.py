@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import checkpoint
+from trainer.distribution import Replicas
 from trainer.examples import Examples
 from trainer.model import Captioner
 from trainer.phases import CrossEntropy, Outcome, Phase
@@ -85,6 +86,7 @@ class Trainer:
         examples: Examples,
         evaluate: Callable[[], float],
         folder: str,
+        replicas: Replicas | None = None,
     ) -> None:
         """Prepare the optimiser and the graphs of the steps.
 
@@ -93,6 +95,7 @@ class Trainer:
             examples: the training split.
             evaluate: returns the dev CIDEr of the captioner's present weights.
             folder: for the checkpoint and the logs.
+            replicas: in whose scope the captioner was made; by default there is one.
         """
         self.captioner = captioner
         self._configuration = c = captioner.configuration
@@ -100,7 +103,8 @@ class Trainer:
         self._evaluate = evaluate
         self._folder = folder
         self._steps = math.ceil(examples.images / c.batch_images)
-        self._updates = Updates(captioner)
+        self._updates = Updates(captioner, replicas)
+        self._replicas = self._updates.replicas
         self._best = [weight.numpy() for weight in self._updates.weights]
         self._phases: list[Phase] = [CrossEntropy(self._updates, c, examples)]
         if c.scst_epochs:
@@ -121,9 +125,9 @@ class Trainer:
         progress = Progress(epochs * self._steps, state.epoch * self._steps)
         if state.epoch:
             progress.say(f"continuing after epoch {state.epoch}")
-        with contextlib.closing(_summaries(f"{self._folder}/{LOGS}")) as summaries:
+        with contextlib.closing(self._summaries()) as summaries:
             while (phase := self._phase(state)) is not None:
-                if max_minutes is not None and _expected(state, phase) > max_minutes * 60:
+                if max_minutes is not None and self._too_late(state, phase, max_minutes):
                     progress.say(f"stopping: another epoch would take over {max_minutes} min")
                     break
                 row = self._epoch(state, phase, progress)
@@ -158,9 +162,9 @@ class Trainer:
         mixed = np.random.SeedSequence([c.seed, state.epoch]).generate_state(1)
         for inputs, token_ids in self._examples.batches(c.batch_images, int(mixed[0])):
             step = state.phase_epoch * self._steps + steps
-            rate = phase.learning_rate(step, self._steps)
+            pace = phase.pace(step, self._steps)
             seed = (c.seed, state.epoch * self._steps + steps)
-            outcome = phase.step(inputs, token_ids, seed, rate, phase.averaging(step))
+            outcome = phase.step(inputs, token_ids, seed, pace)
             steps += 1
             totals.add(outcome)
             if not math.isfinite(totals.loss):
@@ -173,7 +177,7 @@ class Trainer:
         assert steps == self._steps, "the examples are not as many as they said"
         trained = time.monotonic() - start
         with self._updates.averaged():
-            score = self._evaluate()
+            score = self._replicas.agree(self._evaluate())
             state.epoch += 1
             state.phase_epoch += 1
             if score > state.best_score:
@@ -186,7 +190,7 @@ class Trainer:
             "phase": phase.name,
             **totals.row(),
             "dev_cider": score,
-            "learning_rate": rate,
+            "learning_rate": pace.rate,
             "captions_per_second": totals.captions / trained,
             "tokens_per_second": totals.tokens / trained,
             "seconds": seconds,
@@ -194,7 +198,23 @@ class Trainer:
         state.history.append(row)
         return row
 
+    def _too_late(self, state: State, phase: Phase, minutes: float) -> bool:
+        """Say whether another epoch would end after these minutes, by the chief's clock."""
+        like = [row for row in state.history if row.get("phase") == phase.name]
+        like = like or state.history[-1:]
+        expected = state.seconds + sum(row["seconds"] for row in like) / max(1, len(like))
+        return self._replicas.agree(expected) > minutes * 60
+
+    def _summaries(self) -> Any:
+        """Open TensorBoard's log, only where there is a local disk to write on."""
+        folder = f"{self._folder}/{LOGS}"
+        if files.is_remote(folder) or not self._replicas.chief:
+            return tf.summary.create_noop_writer()
+        return tf.summary.create_file_writer(folder)
+
     def _save(self, state: State) -> None:
+        if not self._replicas.chief:
+            return
         arrays = {f"best/{n}": value for n, value in enumerate(self._best)}
         for group, variables in self._updates.variables().items():
             arrays |= {f"{group}/{n}": v.numpy() for n, v in enumerate(variables)}
@@ -212,12 +232,6 @@ class Trainer:
                 variable.assign(arrays[f"{group}/{n}"])
         self._best = [arrays[f"best/{n}"] for n in range(len(self._best))]
         return State(**state)
-
-
-def _expected(state: State, phase: Phase) -> float:
-    """Return the seconds that the training will have taken after another epoch."""
-    like = [row for row in state.history if row.get("phase") == phase.name] or state.history[-1:]
-    return state.seconds + sum(row["seconds"] for row in like) / max(1, len(like))
 
 
 def _figure(row: Row) -> str:
@@ -238,10 +252,3 @@ def _line(row: Row, state: State) -> str:
         f" (best {state.best_score:.4f}), {row['tokens_per_second']:.0f} tokens/s,"
         f" {row['seconds']:.0f} s" + (f" ({', '.join(shares)})" if shares else "")
     )
-
-
-def _summaries(folder: str) -> Any:
-    """Open TensorBoard's log, only where there is a local disk to write on."""
-    if files.is_remote(folder):
-        return tf.summary.create_noop_writer()
-    return tf.summary.create_file_writer(folder)

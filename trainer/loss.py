@@ -1,21 +1,22 @@
 """The losses, over the tokens that count: cross-entropy, and the policy gradient of rewards."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from trainer.model import Captioner
 from trainer.noise import Noise
 from trainer.packing import Packing
-from trainer.search import banned
-from transforms.text import PAD, START
+from trainer.search import NEVER, banned
+from transforms.text import END, PAD, START, UNK
 
 
 class Loss(NamedTuple):
     """What a batch cost."""
 
-    mean: tf.Tensor  # float32, per token, END counted and padding not
+    mean: tf.Tensor  # float32, per token, END counted and padding not; 0 where there is none
     tokens: tf.Tensor  # int32, how many
+    weight: float = 1.0  # of this loss among several
 
 
 def teacher_forced(
@@ -24,6 +25,8 @@ def teacher_forced(
     token_ids: tf.Tensor,
     *,
     label_smoothing: float = 0.0,
+    word_dropout: float = 0.0,
+    own_words: tf.Tensor | None = None,
     noise: Noise | None = None,
 ) -> Loss:
     """Compare the captioner's next words with the captions'.
@@ -34,18 +37,59 @@ def teacher_forced(
         token_ids: int32 [B, n, T], each caption from START to END, then PAD; a caption may be
             missing, all PAD.
         label_smoothing: probability spread evenly over all words (Szegedy et al., 2016).
+        word_dropout: share of the words read that become UNK (Bowman et al., 2016,
+            arXiv:1511.06349); needs `noise`.
+        own_words: share of the words read that the captioner draws itself, float32 scalar
+            (scheduled sampling; Bengio et al., 2015, arXiv:1506.03099); needs `noise`.
         noise: the batch's dropout; None at inference.
     """
-    targets = token_ids[:, :, 1:]
+    read, targets = token_ids[:, :, :-1], token_ids[:, :, 1:]
     packing = Packing(targets != PAD)
     memory = captioner.prepare(inputs, noise)
-    logits = captioner.teacher_forced(memory, token_ids[:, :, :-1], packing, noise)
+    if word_dropout and noise:
+        forgotten = noise.chosen(tf.shape(read), word_dropout) & (read > UNK)
+        read = tf.where(forgotten, UNK, read)
+    if own_words is not None and noise:
+        read = _mix(captioner, memory, read, packing, own_words, noise)
+    logits = captioner.teacher_forced(memory, read, packing, noise)
+    logits = tf.cast(logits, tf.float32)
     packed = packing.pack(targets)
     size = logits.shape[-1]
     spread = label_smoothing / size
     labels = tf.one_hot(packed, size, 1 - label_smoothing + spread, spread)
     losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-    return Loss(tf.reduce_mean(losses), tf.size(packed))
+    return _mean(losses)
+
+
+def _mix(
+    captioner: Captioner,
+    memory: Any,
+    read: tf.Tensor,
+    packing: Packing,
+    share: tf.Tensor,
+    noise: Noise,
+) -> tf.Tensor:
+    """Put words that the captioner draws in the place of a share of those that it reads.
+
+    It draws them for all places at once, having read the captions themselves, so that training
+    stays parallel over the steps (Mihaylova and Martins, 2019, arXiv:1906.07651).
+    """
+    logits = tf.cast(captioner.teacher_forced(memory, read, packing, Noise()), tf.float32)
+    size = logits.shape[-1]
+    # END before the caption's end would teach to write behind it.
+    logits += tf.constant(banned(size)) + tf.one_hot(END, size) * NEVER
+    drawn = tf.random.stateless_categorical(logits, 1, noise.seed(), dtype=tf.int32)
+    drawn = tf.reshape(packing.unpack(tf.stop_gradient(drawn)), tf.shape(read))
+    # What is drawn at one step is read at the next.
+    own = tf.concat([read[:, :, :1], drawn[:, :, :-1]], axis=2)
+    replaced = noise.chosen(tf.shape(read), share) & (read != PAD) & (own != PAD)
+    return tf.where(replaced, own, read)
+
+
+def _mean(losses: tf.Tensor, weight: float = 1.0) -> Loss:
+    tokens = tf.size(losses)
+    total = tf.reduce_sum(losses)
+    return Loss(tf.math.divide_no_nan(total, tf.cast(tokens, tf.float32)), tokens, weight)
 
 
 def policy_gradient(
@@ -74,8 +118,8 @@ def policy_gradient(
     packing = Packing(samples != PAD)
     read = tf.concat([tf.fill(tf.shape(samples[:, :, :1]), START), samples[:, :, :-1]], axis=2)
     logits = captioner.teacher_forced(captioner.prepare(inputs, noise), read, packing, noise)
-    logits = (logits + tf.constant(banned(logits.shape[-1]))) / temperature
+    logits = tf.cast(logits, tf.float32) + tf.constant(banned(logits.shape[-1]))
     words = packing.pack(samples)
-    surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(words, logits)
+    surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(words, logits / temperature)
     weights = packing.pack(tf.repeat(advantages[..., None], steps, axis=2))
-    return Loss(tf.reduce_mean(surprise * weights), tf.size(words))
+    return _mean(surprise * weights)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from trainer import precision
+
 
 class Noise:
     """Draws a batch's dropout masks; without a seed there is no dropout.
@@ -27,13 +29,23 @@ class Noise:
         """Whether there is dropout at all."""
         return self._seed is not None
 
+    def seed(self) -> tf.Tensor:
+        """Return a seed that nothing else in this batch has, int32 [2]; only in training."""
+        self._drawn += 1
+        return tf.random.experimental.stateless_fold_in(self._seed, self._drawn)
+
+    def chosen(self, shape: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
+        """Draw bool [*shape], each true with the probability `share`; only in training."""
+        return tf.random.stateless_uniform(shape, self.seed()) < share
+
     def dropout(self, values: tf.Tensor, rate: float) -> tf.Tensor:
         """Set a share of the elements to zero and scale the others up."""
-        self._drawn += 1
         rate *= self._scale
-        if self._seed is None or rate == 0.0:
+        if self._seed is None:
             return values
-        seed = tf.random.experimental.stateless_fold_in(self._seed, self._drawn)
+        seed = self.seed()
+        if rate == 0.0:
+            return values
         return tf.nn.experimental.stateless_dropout(values, rate, seed=seed)
 
     def mask(self, shape: Sequence[int | tf.Tensor], rate: float) -> tf.Tensor | None:
@@ -41,4 +53,4 @@ class Noise:
         if self._seed is None or rate == 0.0:
             self._drawn += 1
             return None
-        return self.dropout(tf.ones(shape), rate)
+        return self.dropout(tf.ones(shape, precision.current()), rate)

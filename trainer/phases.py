@@ -1,7 +1,7 @@
 """Phases of a training: what is done with a batch, behind one interface."""
 
 import dataclasses
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -9,9 +9,10 @@ from trainer import schedule
 from trainer.configuration import Configuration
 from trainer.examples import Examples
 from trainer.finetuning import traced
-from trainer.loss import teacher_forced
+from trainer.loss import Loss, teacher_forced
 from trainer.noise import Noise
 from trainer.updates import Updates
+from transforms.text import PAD
 
 CROSS_ENTROPY = "cross-entropy"
 
@@ -35,6 +36,14 @@ class Outcome:
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
+class Pace(NamedTuple):
+    """What changes from step to step."""
+
+    rate: float  # The learning rate.
+    decay: float  # Of the weights' average.
+    own_words: float = 0.0  # Share of the words read that the captioner draws.
+
+
 class Phase(Protocol):
     """A way of training, for some epochs.
 
@@ -48,19 +57,11 @@ class Phase(Protocol):
     rate_flag: str
     epochs: int
 
-    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
-        """Return the rate of a step, counted from 0 over the phase's epochs."""
-
-    def averaging(self, step: int) -> float:
-        """Return the decay of the weights' average at such a step."""
+    def pace(self, step: int, steps_per_epoch: int) -> Pace:
+        """Return the pace of a step, counted from 0 over the phase's epochs."""
 
     def step(
-        self,
-        inputs: tf.Tensor,
-        token_ids: tf.Tensor,
-        seed: tuple[int, int],
-        rate: float,
-        decay: float,
+        self, inputs: tf.Tensor, token_ids: tf.Tensor, seed: tuple[int, int], pace: Pace
     ) -> Outcome:
         """Learn from a batch.
 
@@ -68,20 +69,18 @@ class Phase(Protocol):
             inputs: features or pixels [B, ...].
             token_ids: int32 [B, n, T], each caption from START to END, then PAD.
             seed: of everything random in this step.
-            rate: the learning rate.
-            decay: of the weights' average.
+            pace: of this step.
         """
 
 
-def step_signature(examples: Examples, *more: tf.TensorSpec) -> list[tf.TensorSpec]:
+def step_signature(examples: Examples, *more: tf.TensorSpec) -> list[Any]:
     """Return the input signature of a step's graph, with `more` before the seed."""
     return [
         examples.input_spec,
         tf.TensorSpec([None, None, examples.steps], tf.int32),
         *more,
         tf.TensorSpec([2], tf.int32),
-        tf.TensorSpec([]),
-        tf.TensorSpec([]),
+        Pace(tf.TensorSpec([]), tf.TensorSpec([]), tf.TensorSpec([])),
     ]
 
 
@@ -95,51 +94,54 @@ class CrossEntropy:
         """Prepare the graph of a step."""
         self.epochs = configuration.epochs
         self._updates, self._configuration = updates, configuration
-        self._step = traced(updates.captioner, self._learn, step_signature(examples))
+        self._step = traced(updates.captioner, self._run, step_signature(examples))
 
-    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+    def pace(self, step: int, steps_per_epoch: int) -> Pace:
         """See `Phase`."""
         c = self._configuration
         rate = schedule.learning_rate(
             c.learning_rate, c.schedule, step, c.epochs * steps_per_epoch, steps_per_epoch
         )
-        return rate * schedule.warmup(c.warmup_steps, step)
-
-    def averaging(self, step: int) -> float:
-        """See `Phase`."""
-        return schedule.averaging(self._configuration.averaging, step)
+        return Pace(
+            rate * schedule.warmup(c.warmup_steps, step),
+            schedule.averaging(c.averaging, step),
+            c.scheduled_sampling * schedule.ramp(c.epochs, step // steps_per_epoch),
+        )
 
     def step(
-        self,
-        inputs: tf.Tensor,
-        token_ids: tf.Tensor,
-        seed: tuple[int, int],
-        rate: float,
-        decay: float,
+        self, inputs: tf.Tensor, token_ids: tf.Tensor, seed: tuple[int, int], pace: Pace
     ) -> Outcome:
         """See `Phase`."""
-        loss, tokens, captions = self._step(inputs, token_ids, seed, rate, decay)
+        loss, tokens, captions = self._step(inputs, token_ids, seed, pace)
         return Outcome(float(loss), int(tokens), int(captions))
 
-    def _learn(
-        self,
-        inputs: tf.Tensor,
-        token_ids: tf.Tensor,
-        seed: tf.Tensor,
-        rate: tf.Tensor,
-        decay: tf.Tensor,
+    def _run(
+        self, inputs: tf.Tensor, token_ids: tf.Tensor, seed: tf.Tensor, pace: Pace
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        loss, tokens = self._updates.replicas.run(self._learn, inputs, token_ids, seed, pace)
+        captions = tf.reduce_sum(tf.cast(tf.reduce_any(token_ids != PAD, axis=2), tf.int32))
+        return loss, tokens, captions
+
+    def _learn(
+        self, inputs: tf.Tensor, token_ids: tf.Tensor, seed: tf.Tensor, pace: Pace
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         c = self._configuration
-        loss = self._updates.apply(
-            lambda: teacher_forced(
-                self._updates.captioner,
-                inputs,
-                token_ids,
-                label_smoothing=c.label_smoothing,
-                noise=Noise(seed),
-            ),
-            rate,
-            decay,
-        )
-        captions = tf.reduce_sum(tf.cast(tf.reduce_any(token_ids != 0, axis=2), tf.int32))
-        return loss.mean, loss.tokens, captions
+        replicas, rows = self._updates.replicas, tf.shape(token_ids)[0]
+        inputs, token_ids = replicas.share(inputs, token_ids)
+        token_ids = replicas.without_repeats(token_ids, rows)
+        noise = Noise(replicas.seed(seed))
+
+        def objective() -> list[Loss]:
+            return [
+                teacher_forced(
+                    self._updates.captioner,
+                    inputs,
+                    token_ids,
+                    label_smoothing=c.label_smoothing,
+                    word_dropout=c.word_dropout,
+                    own_words=pace.own_words if c.scheduled_sampling else None,
+                    noise=noise,
+                )
+            ]
+
+        return self._updates.apply(objective, pace.rate, pace.decay)

@@ -42,13 +42,18 @@ def claim(output: str, run: dict[str, Any]) -> bool:
             _compare(output, json.loads(files.read_bytes(path)), run)
         except ValueError as error:
             raise UsageError(f"{path}: this is not JSON ({error}): delete {output}") from error
-        return files.exists(files.join(output, MANIFEST))
+        return finished(output)
     if files.exists(output) and next(iter(files.list_files(output)), None) is not None:
         raise UsageError(
             f"{output}: the folder holds files that no training here wrote: give an empty --output"
         )
     files.write_json(path, run)
     return False
+
+
+def finished(output: str) -> bool:
+    """Say whether a training has ended there."""
+    return files.exists(files.join(output, MANIFEST))
 
 
 def _compare(output: str, before: dict[str, Any], now: dict[str, Any]) -> None:

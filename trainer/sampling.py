@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.search import Steps, banned
+from trainer.search import Steps, any_width, banned
 from transforms.text import END, PAD, START
 
 
@@ -68,4 +68,5 @@ def sample(
         tf.nest.map_structure(widen, start),
         tf.fill([batch, width, steps], PAD),
     )
-    return tf.while_loop(running, advance, begin)[3]
+    shapes = tf.nest.map_structure(any_width, begin)
+    return tf.while_loop(running, advance, begin, shape_invariants=shapes)[3]

@@ -28,6 +28,11 @@ def warmup(steps: int, step: int) -> float:
     return min(1.0, (step + 1) / max(1, steps))
 
 
+def ramp(epochs: int, epoch: int) -> float:
+    """Return what rises evenly from 0 in the first epoch to 1 in the last."""
+    return epoch / max(1, epochs - 1)
+
+
 def averaging(highest: float, step: int) -> float:
     """Return the decay of the weights' average at a step: low at first, to forget the start."""
     return min(highest, (1 + step) / (10 + step))

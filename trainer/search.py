@@ -110,7 +110,7 @@ def beam_search(
         (nothing, blank),
     )
     _, _, _, _, sums, tokens, ended = tf.while_loop(
-        running, advance, begin, shape_invariants=tf.nest.map_structure(_any_width, begin)
+        running, advance, begin, shape_invariants=tf.nest.map_structure(any_width, begin)
     )
     partial = sums / _length(steps) ** penalty
     ranked = tf.concat([ended[0], partial + IMPOSSIBLE], axis=1)
@@ -128,7 +128,7 @@ def _length(step: int | tf.Tensor) -> tf.Tensor:
     return tf.cast(step, tf.float32)
 
 
-def _any_width(values: tf.Tensor) -> tf.TensorShape:
+def any_width(values: tf.Tensor) -> tf.TensorShape:
     """Leave the batch and the width open, which are tensors in the loop, and what grows in it."""
     inner = [size or None for size in values.shape[2:].as_list()]  # What grows begins with 0.
     return tf.TensorShape([None] * min(values.shape.rank, 2) + inner)

@@ -6,6 +6,7 @@ caption's score as the baseline); Luo, "A Better Variant of Self-Critical Sequen
 """
 
 import time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from trainer.examples import Examples
 from trainer.finetuning import traced
 from trainer.loss import Loss, policy_gradient, teacher_forced
 from trainer.noise import Noise
-from trainer.phases import Outcome, step_signature
+from trainer.phases import Outcome, Pace, step_signature
 from trainer.reward import Reward
 from trainer.sampling import sample
 from trainer.updates import Updates
@@ -49,32 +50,21 @@ class SelfCritical:
         )
         self._step = traced(
             updates.captioner,
-            self._learn,
+            self._run,
             step_signature(examples, ids, tf.TensorSpec([None, None])),
         )
 
-    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
-        """See `trainer.phases.Phase`."""
-        c = self._configuration
-        return schedule.learning_rate(
-            c.scst_learning_rate,
-            c.scst_schedule,
-            step,
-            c.scst_epochs * steps_per_epoch,
-            steps_per_epoch,
-        )
-
-    def averaging(self, step: int) -> float:
+    def pace(self, step: int, steps_per_epoch: int) -> Pace:
         """See `trainer.phases.Phase`; the average starts from good weights."""
-        return self._configuration.averaging
+        c = self._configuration
+        total = c.scst_epochs * steps_per_epoch
+        rate = schedule.learning_rate(
+            c.scst_learning_rate, c.scst_schedule, step, total, steps_per_epoch
+        )
+        return Pace(rate, c.averaging)
 
     def step(
-        self,
-        inputs: tf.Tensor,
-        token_ids: tf.Tensor,
-        seed: tuple[int, int],
-        rate: float,
-        decay: float,
+        self, inputs: tf.Tensor, token_ids: tf.Tensor, seed: tuple[int, int], pace: Pace
     ) -> Outcome:
         """See `trainer.phases.Phase`."""
         if self._reward is None:
@@ -86,7 +76,7 @@ class SelfCritical:
         rewards = self._reward.score(np.asarray(token_ids), drawn)
         samples, advantages = advantage(drawn, rewards, greedy=c.scst_baseline == "greedy")
         times.append(time.monotonic())
-        loss, tokens = self._step(inputs, token_ids, samples, advantages, seed, rate, decay)
+        loss, tokens = self._step(inputs, token_ids, samples, advantages, seed, pace)
         outcome = float(loss), int(tokens), int(np.prod(samples.shape[:2]))
         times.append(time.monotonic())
         seconds = dict(zip(("sampling", "reward", "update"), np.diff(times).tolist(), strict=True))
@@ -97,17 +87,26 @@ class SelfCritical:
         return Outcome(*outcome, means, seconds)
 
     def _draw(self, inputs: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return self._updates.replicas.run(self._draw_share, inputs, seed)
+
+    def _draw_share(self, inputs: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         c = self._configuration
+        replicas, rows = self._updates.replicas, tf.shape(inputs)[0]
         captioner = self._updates.captioner
-        return sample(
+        (inputs,) = replicas.share(inputs)
+        drawn = sample(
             captioner,
             captioner.prepare(inputs),
-            seed=seed,
+            seed=replicas.seed(seed),
             samples=c.scst_samples,
             greedy=c.scst_baseline == "greedy",
             temperature=c.scst_temperature,
             max_length=self._examples.steps - 2,
         )
+        return replicas.join(drawn, rows)
+
+    def _run(self, *batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._updates.replicas.run(self._learn, *batch)
 
     def _learn(
         self,
@@ -116,32 +115,36 @@ class SelfCritical:
         samples: tf.Tensor,
         advantages: tf.Tensor,
         seed: tf.Tensor,
-        rate: tf.Tensor,
-        decay: tf.Tensor,
+        pace: Pace,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         c = self._configuration
         captioner = self._updates.captioner
+        replicas, rows = self._updates.replicas, tf.shape(token_ids)[0]
+        inputs, token_ids, samples, advantages = replicas.share(
+            inputs, token_ids, samples, advantages
+        )
+        token_ids, samples = (replicas.without_repeats(ids, rows) for ids in (token_ids, samples))
+        seed = replicas.seed(seed)
 
         def noise() -> Noise | None:
             return Noise(seed, scale=c.scst_dropout) if c.scst_dropout else None
 
-        def objective() -> Loss:
-            loss = policy_gradient(
-                captioner,
-                inputs,
-                samples,
-                advantages,
-                temperature=c.scst_temperature,
-                noise=noise(),
-            )
-            if not c.scst_cross_entropy:
-                return loss
-            likelihood = teacher_forced(
-                captioner, inputs, token_ids, label_smoothing=c.label_smoothing, noise=noise()
-            )
-            return Loss(loss.mean + c.scst_cross_entropy * likelihood.mean, loss.tokens)
+        def objective() -> list[Loss]:
+            temperature = c.scst_temperature
+            losses = [
+                policy_gradient(
+                    captioner, inputs, samples, advantages, temperature=temperature, noise=noise()
+                )
+            ]
+            if c.scst_cross_entropy:
+                smoothing = c.label_smoothing
+                likelihood = teacher_forced(
+                    captioner, inputs, token_ids, label_smoothing=smoothing, noise=noise()
+                )
+                losses.append(likelihood._replace(weight=c.scst_cross_entropy))
+            return losses
 
-        return self._updates.apply(objective, rate, decay)
+        return self._updates.apply(objective, pace.rate, pace.decay)
 
 
 def advantage(

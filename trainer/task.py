@@ -42,6 +42,12 @@ def parser() -> commandline.Parser:
     result.add_argument(
         "--max_minutes", type=minutes, help="train no epoch that would end after these minutes"
     )
+    result.add_argument(
+        "--strategy",
+        choices=("auto", "none", "mirrored", "multi_worker"),
+        default="auto",
+        help="train on one device, on all GPUs, or on several machines (by TF_CONFIG)",
+    )
     result.add_argument("--license", default="", help="licence of the captioner, for its card")
     result.add_argument(
         "--data_note", default="", help="Markdown about the data and its terms, for the card"
@@ -58,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """
     explicit = vars(commandline.parse_strictly(parser(), argv))
     source, output = explicit.pop("dataset"), explicit.pop("output").rstrip("/")
+    strategy = explicit.pop("strategy")
     preset, max_minutes = explicit.pop("preset"), explicit.pop("max_minutes")
     licence, data_note = explicit.pop("license"), explicit.pop("data_note")
     resolved = presets.resolve(preset, explicit)
@@ -66,14 +73,19 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     check_splits(dataset)
     check_references(dataset, resolved)
     tensorflow_start.start()
-    from trainer import export, fit
+    from trainer import distribution, export, fit
 
+    replicas = distribution.start(strategy)
+    if not replicas.chief:
+        if not runs.finished(output):
+            fit.fit(dataset, resolved, files.join(output, runs.WORKING), max_minutes, replicas)
+        return Exit.DONE
     export.check(output, dataset)
     if runs.claim(output, runs.identity(resolved, dataset)):
         print(f"{output}: already trained", file=sys.stderr)
         return Exit.DONE
     working = files.join(output, runs.WORKING)
-    fitted = fit.fit(dataset, resolved, working, max_minutes)
+    fitted = fit.fit(dataset, resolved, working, max_minutes, replicas)
     export.export(
         output,
         model=fitted.captioner,

@@ -6,44 +6,73 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer import precision
 from trainer.configuration import Configuration
+from trainer.distribution import Replicas
 from trainer.finetuning import Optimiser
 from trainer.loss import Loss
 from trainer.model import Captioner
 
 
 class Updates:
-    """Changes a captioner's weights and keeps their moving average."""
+    """Changes a captioner's weights and keeps their moving average.
 
-    def __init__(self, captioner: Captioner) -> None:
-        """Take a captioner, with its configuration."""
+    Attributes:
+        captioner: the model.
+        weights: all of its variables.
+        replicas: that train together.
+    """
+
+    def __init__(self, captioner: Captioner, replicas: Replicas | None = None) -> None:
+        """Take a captioner, with its configuration, made in the scope of the replicas."""
         self.captioner = captioner
+        self.replicas = replicas = replicas or Replicas()
         self.weights = [variable.value for variable in captioner.weights]
         self._configuration: Configuration = captioner.configuration
-        self._average = [tf.Variable(weight) for weight in self.weights]
-        self._optimiser = Optimiser(captioner)
+        with replicas.scope():
+            self._average = [tf.Variable(weight.numpy()) for weight in self.weights]
+            self._optimiser = Optimiser(captioner)
+            self._scale = precision.LossScale(self._configuration.precision)
+        self._fresh = [variable.numpy() for variable in self._optimiser.variables]
 
-    def apply(self, objective: Callable[[], Loss], rate: tf.Tensor, decay: tf.Tensor) -> Loss:
-        """Take one step down an objective; for use inside a graph.
+    def apply(
+        self, objective: Callable[[], Sequence[Loss]], rate: tf.Tensor, decay: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Take one step down an objective; for use inside a graph, by each replica.
 
         Args:
-            objective: computes the loss of a batch.
+            objective: computes the losses of a batch, or of the replica's part of one.
             rate: the learning rate, a scalar.
             decay: of the weights' average, a scalar.
+
+        Returns:
+            Of the whole batch, the weighted sum of the losses' means, and the tokens of the
+            first.
         """
-        c = self._configuration
+        c, replicas = self._configuration, self.replicas
         with tf.GradientTape() as tape:
-            loss = objective()
-        gradients = tape.gradient(loss.mean, self._optimiser.learning)
+            with precision.computing(self.captioner, c.precision):
+                losses = objective()
+            tokens = [replicas.sum(loss.tokens) for loss in losses]
+            total = tf.add_n(
+                [
+                    loss.weight * loss.mean * tf.cast(loss.tokens / each, tf.float32)
+                    for loss, each in zip(losses, tokens, strict=True)
+                ]
+            )
+            scaled = self._scale.up(total)
+        gradients = tape.gradient(scaled, self._optimiser.learning)
         # The embedding's gradient is sparse, with rows several times: its norm needs the sum.
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        gradients = replicas.sum([tf.convert_to_tensor(gradient) for gradient in gradients])
+        gradients, usable = self._scale.down(gradients)
         if c.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, c.clip_norm)
-        self._optimiser.apply(gradients, rate)
+        # The optimiser sums over the replicas too.
+        gradients = [gradient / replicas.count for gradient in gradients]
+        self._optimiser.apply(gradients, rate * usable)
         if c.averaging:
-            for average, weight in zip(self._average, self.weights, strict=True):
-                average.assign_add((1 - decay) * (weight - average))
-        return loss
+            replicas.update(_approach, self._average, self.weights, [decay] * len(self.weights))
+        return replicas.sum(total), tokens[0]
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -66,8 +95,8 @@ class Updates:
         self.assign(values)
         for average, value in zip(self._average, values, strict=True):
             average.assign(value)
-        for variable in self._optimiser.variables:
-            variable.assign(tf.zeros_like(variable))
+        for variable, fresh in zip(self._optimiser.variables, self._fresh, strict=True):
+            variable.assign(fresh)
 
     def variables(self) -> dict[str, list[Any]]:
         """Return all that one step hands to the next, by group."""
@@ -75,4 +104,9 @@ class Updates:
             "weights": self.weights,
             "average": self._average,
             "optimizer": self._optimiser.variables,
+            "scale": self._scale.variables,
         }
+
+
+def _approach(average: tf.Variable, weight: tf.Tensor, decay: tf.Tensor) -> None:
+    average.assign_add((1 - decay) * (weight - average))

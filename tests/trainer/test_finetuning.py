@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,8 +12,8 @@ from trainer.examples import DatasetExamples
 from trainer.finetuning import Optimiser
 from trainer.loop import Trainer
 from trainer.model import Captioner
-from transforms import encoders, files
-from transforms.dataset import Dataset, open_dataset
+from transforms import encoders
+from transforms.dataset import Dataset
 from transforms.errors import UsageError
 
 RATE = 0.5
@@ -22,19 +21,7 @@ RATE = 0.5
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A toy data set whose features are the map below a convolution called `high`."""
-    folder = tmp_path_factory.mktemp("cut")
-    keras.utils.set_random_seed(0)
-    pixels = keras.Input((32, 32, 3))
-    low = keras.layers.Conv2D(6, 8, 8, activation="relu", name="low")(
-        keras.layers.Rescaling(1 / 128, offset=-1)(pixels)
-    )
-    keras.Model(pixels, keras.layers.Conv2D(5, 3, name="high")(low)).save(folder / "cnn.keras")
-    dataset = toy.dataset(folder / "dataset")
-    facts = encoders.load(str(folder / "cnn.keras"), features="low").describe()
-    dataset.manifest["encoder"] = facts | {"dtype": "float16"}
-    files.write_json(str(folder / "dataset" / "dataset.json"), dataset.manifest)
-    return open_dataset(folder / "dataset")
+    return toy.cut_dataset(tmp_path_factory.mktemp("cut") / "dataset")
 
 
 def captioner(data: Dataset, **changes: object) -> Captioner:

@@ -109,6 +109,13 @@ def test_the_gradient_is_that_of_the_expected_reward(temperature):
     np.testing.assert_allclose(ascent, exact, atol=1e-6)
 
 
+@pytest.mark.parametrize("decoder", ["topdown", "transformer"])
+def test_every_decoder_can_be_sampled(decoder):
+    drawn = draw(toy.captioner(decoder=decoder), toy.features(3))
+    assert drawn.shape == (3, 4, toy.STEPS - 1)
+    assert np.isin(drawn, [START, UNK]).sum() == 0
+
+
 @pytest.mark.parametrize("baseline", ["mean", "greedy"])
 def test_training_raises_the_reward_of_greedy_captions(tmp_path, baseline):
     examples = toy.ArrayExamples(toy.features(4), toy.token_ids(4, captions=1))

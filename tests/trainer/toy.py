@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from tests import captioners
@@ -10,7 +11,7 @@ from trainer.configuration import Configuration
 from trainer.examples import ArrayExamples
 from trainer.model import Captioner
 from trainer.presets import resolve
-from transforms import files, records
+from transforms import encoders, files, records
 from transforms import images as images_
 from transforms.dataset import Dataset, open_dataset
 from transforms.text import END, START
@@ -96,6 +97,27 @@ def dataset(folder: Path, *, encoder: str = "keras", train: int = 12, dev: int =
             manifest["files"][names[-1]] = {"bytes": stream.size, "sha256": stream.sha256}
         manifest["splits"][split] = {"images": count, "captions": 3 * count, "files": names}
     files.write_json(files.join(str(folder), "dataset.json"), manifest)
+    return open_dataset(folder)
+
+
+def cut_dataset(folder: Path, **images: int) -> Dataset:
+    """Write a data set like `dataset`, of the map below a CNN's last convolution, `high`.
+
+    Args:
+        folder: where.
+        **images: see `dataset`.
+    """
+    file = folder.parent / "cnn.keras"
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((32, 32, 3))
+    low = keras.layers.Conv2D(6, 8, 8, activation="relu", name="low")(
+        keras.layers.Rescaling(1 / 128, offset=-1)(pixels)
+    )
+    keras.Model(pixels, keras.layers.Conv2D(5, 3, name="high")(low)).save(file)
+    manifest = dataset(folder, **images).manifest
+    facts = encoders.load(str(file), features="low").describe()
+    manifest["encoder"] = facts | {"dtype": "float16"}
+    files.write_json(str(folder / "dataset.json"), manifest)
     return open_dataset(folder)
 
 

@@ -119,7 +119,7 @@ class TransformerDecoder(WordDecoder):
         words = self.embedding(tokens) * c.embedding**0.5
         if c.embedding != c.units:
             words = self.widen(words)
-        stream = words + _positions(places, c.units)
+        stream = words + tf.cast(_positions(places, c.units), words.dtype)
         if not self._attends:
             stream += layout.spread(memory["image"])
         stream = layout.drop(stream, c.dropout)
@@ -151,7 +151,8 @@ class TransformerDecoder(WordDecoder):
             What they found, [..., Q, units], and the weights' mean over the heads, [..., Q, S].
         """
         q, k, v = (self._split(each) for each in (queries, keys, values))
-        scores = tf.matmul(q, k, transpose_b=True) * (q.shape[-1] ** -0.5) + hidden
+        scores = tf.matmul(q, k, transpose_b=True) * (q.shape[-1] ** -0.5)
+        scores += tf.cast(hidden, scores.dtype)
         weights = tf.nn.softmax(scores, axis=-1)
         # Not unstacked: OpenVINO fails on that where shapes are dynamic.
         heads = tf.split(tf.matmul(weights, v), self.configuration.heads, axis=-3)

@@ -1,0 +1,91 @@
+"""Trainings by several replicas give the result of one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.trainer import toy
+
+FLAGS = [
+    *("--units=16", "--embedding=8", "--hidden=16", "--attention_units=8", "--batch_images=5"),
+    *("--epochs=2", "--scst_epochs=1", "--learning_rate=0.01", "--warmup_steps=0"),
+    *("--dropout=0", "--feature_dropout=0", "--averaging=0.5"),
+    *("--cnn_learning_rate=0.1", "--finetune_from_epoch=1"),
+]
+MIRRORED = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from trainer import distribution, task
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+distribution.start = lambda name: distribution.Replicas(two)
+task.main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "data"
+    toy.cut_dataset(folder, train=11)
+    vectors = (f"{word} {' '.join([str(n)] * 8)}\n" for n, word in enumerate(toy.WORDS))
+    (folder.parent / "vectors.txt").write_text("".join(vectors))
+    return folder
+
+
+def launch(command, data, output, **environment):
+    command = [sys.executable, *command, f"--dataset={data}", f"--output={output}", *FLAGS]
+    command += [f"--word_vectors={data.parent}/vectors.txt"]
+    return subprocess.Popen(
+        command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+    )
+
+
+def history(process, output):
+    _, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    return json.loads((output / "history.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("alone") / "captioner"
+    return history(launch(["-m", "trainer.task"], data, output), output)
+
+
+def assert_alike(rows, alone):
+    assert [row["phase"] for row in rows] == [row["phase"] for row in alone]
+    for row, expected in zip(rows[:2], alone[:2], strict=True):
+        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+        assert row["dev_cider"] == pytest.approx(expected["dev_cider"], abs=0.05)
+    # Each replica draws samples of its own.
+    assert rows[2]["reward"] > 0
+
+
+def test_two_devices_train_like_one(data, alone, tmp_path):
+    output = tmp_path / "captioner"
+    assert_alike(history(launch(["-c", MIRRORED], data, output), output), alone)
+
+
+def test_two_machines_train_like_one_and_the_chief_writes(data, alone, tmp_path):
+    output = tmp_path / "captioner"
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("localhost", 0))
+        second.bind(("localhost", 0))
+        workers = [f"localhost:{each.getsockname()[1]}" for each in (first, second)]
+    processes = []
+    for index in range(2):
+        place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        command = ["-m", "trainer.task", "--strategy=multi_worker"]
+        processes.append(launch(command, data, output, TF_CONFIG=json.dumps(place)))
+    try:
+        assert_alike(history(processes[0], output), alone)
+        _, errors = processes[1].communicate(timeout=100)
+        assert processes[1].returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
