@@ -54,3 +54,21 @@ def run(
         )
     os.sync()
     return facts
+
+
+def upload(path: str, target: str) -> None:
+    """Copy a file to a bucket."""
+    from transforms import files
+
+    files.write_bytes(target, Path(path).read_bytes())
+
+
+def in_bucket(captioner: str, images: str, output: str, flags: Sequence[str]) -> int:
+    """Run the captioning job on a bucket; returns the number of its units."""
+    from pipeline import caption
+    from transforms import captions_table
+
+    arguments = ["--runner=DirectRunner", f"--captioner={captioner}", "--page_images=0"]
+    caption.main([*arguments, f"--images={images}", f"--output={output}", *flags])
+    manifest = captions_table.newest(output)
+    return len(manifest["parts"]) if manifest else 0

@@ -1,0 +1,201 @@
+"""What a million images cost: CPU, bytes, requests and money, by stage.
+
+    python -m benchmarks.costs --images=1e9
+
+The work of each stage is measured by the other benchmarks; prices are parameters, list prices of
+Google Cloud in us-central1 as of PRICED, and change.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+from benchmarks import report
+from benchmarks.report import number
+from transforms.commandline import Exit, Parser, parse_strictly, run
+
+PROG = "python -m benchmarks.costs"
+PRICED = "2025-06"
+MILLION = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Prices:
+    """US dollars.
+
+    Attributes:
+        cpu_hour: a virtual CPU for an hour, of a batch worker.
+        gigabyte_hour: a gigabyte of its memory for an hour.
+        gigabytes_a_cpu: memory that a worker has for each of its CPUs.
+        shuffled_gigabyte: through the service's shuffle.
+        write_request: class A, writing and listing.
+        read_request: class B, reading.
+        stored_gigabyte_month: of what is written.
+    """
+
+    cpu_hour: float = 0.056
+    gigabyte_hour: float = 0.003557
+    gigabytes_a_cpu: float = 3.75
+    shuffled_gigabyte: float = 0.011
+    write_request: float = 0.05 / 10_000
+    read_request: float = 0.004 / 10_000
+    stored_gigabyte_month: float = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What a stage does for one image.
+
+    Attributes:
+        name: of the stage.
+        cpu_seconds: of one core.
+        read_bytes: from the store.
+        written_bytes: to the store.
+        reads: requests of class B.
+        writes: requests of class A.
+        shuffled_bytes: through a shuffle.
+    """
+
+    name: str
+    cpu_seconds: float
+    read_bytes: float = 0.0
+    written_bytes: float = 0.0
+    reads: float = 0.0
+    writes: float = 0.0
+    shuffled_bytes: float = 0.0
+
+    def dollars(self, prices: Prices) -> float:
+        """Return what the stage costs for an image, without storage."""
+        hour = prices.cpu_hour + prices.gigabytes_a_cpu * prices.gigabyte_hour
+        return (
+            self.cpu_seconds / 3600 * hour
+            + self.reads * prices.read_request
+            + self.writes * prices.write_request
+            + self.shuffled_bytes / 1e9 * prices.shuffled_gigabyte
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What was measured of an image and of a unit; see docs/scaling.md.
+
+    Attributes:
+        image_bytes: of a picture's file.
+        read, decode, encode, search, write: CPU seconds of an image in each stage.
+        plan: CPU seconds of an image in the graph.
+        reference_bytes: of a reference as it crosses a shuffle.
+        shuffles: that a reference crosses.
+        row_bytes: of an image in the table and its index.
+        unit_size: images a unit.
+        unit_reads, unit_writes: requests of a unit.
+        image_reads: requests of an image, all passes.
+    """
+
+    image_bytes: float = 110_000
+    read: float = 0.0006
+    decode: float = 0.006
+    encode: float = 0.01
+    search: float = 0.003
+    write: float = 0.00002
+    plan: float = 0.0003
+    reference_bytes: float = 400
+    shuffles: float = 5
+    row_bytes: float = 250
+    unit_size: float = 1000
+    unit_reads: float = 5
+    unit_writes: float = 6
+    image_reads: float = 2
+    page: float = 1000  # Names that one listing request returns.
+
+    def stages(self) -> list[Stage]:
+        """Return the stages of captioning an image."""
+        unit = 1 / self.unit_size
+        return [
+            Stage("list", 0.0, writes=1 / self.page),
+            Stage(
+                "plan",
+                self.plan,
+                shuffled_bytes=self.reference_bytes * self.shuffles,
+            ),
+            Stage(
+                "read, twice",
+                self.read,
+                read_bytes=2 * self.image_bytes,
+                reads=self.image_reads,
+            ),
+            Stage("decode and resize", self.decode),
+            Stage("encoder", self.encode),
+            Stage("beam search", self.search),
+            Stage(
+                "write and commit",
+                self.write,
+                written_bytes=self.row_bytes,
+                reads=self.unit_reads * unit,
+                writes=self.unit_writes * unit,
+            ),
+        ]
+
+
+def total(stages: Sequence[Stage]) -> Stage:
+    """Return the sum of stages."""
+    fields = [field.name for field in dataclasses.fields(Stage) if field.name != "name"]
+    return Stage("all", **{name: sum(getattr(stage, name) for stage in stages) for name in fields})
+
+
+def table(stages: Sequence[Stage], prices: Prices, images: float) -> str:
+    """Return the table of what a number of images costs."""
+    rows = []
+    for stage in [*stages, total(stages)]:
+        rows.append(
+            [
+                stage.name,
+                f"{number(stage.cpu_seconds * images / 3600)} h",
+                f"{number(stage.read_bytes * images / 1e9)} GB",
+                f"{number(stage.written_bytes * images / 1e9)} GB",
+                f"{number(stage.shuffled_bytes * images / 1e9)} GB",
+                number(stage.reads * images),
+                number(stage.writes * images),
+                f"${stage.dollars(prices) * images:,.2f}",
+            ]
+        )
+    header = ["", "CPU", "read", "written", "shuffled", "reads", "writes and lists", "money"]
+    return report.table(header, rows)
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Print the table.
+
+    Raises:
+        UsageError: wrong flags.
+    """
+    settings = parse_strictly(build_parser(), argv)
+    work, prices = taken(Work, settings), taken(Prices, settings)
+    print(f"{settings.images:,.0f} images, prices of {PRICED}\n")
+    print(table(work.stages(), prices, settings.images))
+    return Exit.DONE
+
+
+def build_parser() -> Parser:
+    """Return the parser of the command line: a flag for each number."""
+    parser = Parser(PROG, "Print what captioning images costs.")
+    parser.add_argument("--images", type=float, default=float(MILLION), help="how many")
+    for group in (Work, Prices):
+        flags = parser.add_argument_group(group.__name__.lower())
+        for field in dataclasses.fields(group):
+            flags.add_argument(
+                f"--{field.name}", type=float, default=field.default, help="see the code"
+            )
+    return parser
+
+
+T = TypeVar("T", Work, Prices)
+
+
+def taken(group: type[T], settings: argparse.Namespace) -> T:
+    """Return the numbers of a group from the flags."""
+    return group(**{f.name: getattr(settings, f.name) for f in dataclasses.fields(group)})
+
+
+if __name__ == "__main__":
+    run(main)
