@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             measured, found = growth(settings)
         facts[part] = [one.as_json() for one in measured]
         goals += found
+        # What is known is kept, however the rest ends.
+        report.write(settings.json, facts)
     print(f"\n## Goals\n\n{report.goals(goals)}")
     facts["goals"] = [vars(goal) | {"verdict": goal.verdict} for goal in goals]
     report.write(settings.json, facts)
@@ -126,7 +128,9 @@ def stage_table(whole: Measured, stages: Sequence[Measured]) -> str:
             ]
         )
     header = ["", "of the job's time", "an image", "images/s", "CPU an image", "peak memory"]
-    return report.table(header, rows)
+    cpu = sum(one.cpu_seconds_per_image for one in stages) / whole.cpu_seconds_per_image
+    # What else runs on the machine disturbs this less.
+    return f"{report.table(header, rows)}\n\nBy CPU time the stages are {percent(cpu)} of the job."
 
 
 def stage_goals(

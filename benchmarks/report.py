@@ -86,7 +86,7 @@ def contenders(measured: Sequence[Measured], base: Measured) -> str:
     rows = []
     for one in measured:
         if one.problem:
-            rows.append([one.name, one.problem.splitlines()[0][:60], *[MISSING] * 4])
+            rows.append([one.name, one.problem.splitlines()[0][:60], *[MISSING] * 5])
             continue
         rows.append(
             [
@@ -94,11 +94,13 @@ def contenders(measured: Sequence[Measured], base: Measured) -> str:
                 f"{number(base.rate / one.rate)} x",
                 number(one.rate),
                 f"{number(one.seconds_per_image * 1000)} ms",
+                f"{number(one.cpu_seconds_per_image * 1000)} ms",
                 percent(one.cpu_share),
                 megabytes(one.median("peak_bytes")),
             ]
         )
-    header = ["", f"{base.name} is", "images/s", "an image", "CPU share", "peak memory"]
+    times = ["images/s", "an image", "CPU an image", "CPU share"]
+    header = ["", f"{base.name} is", *times, "peak memory"]
     return table(header, rows)
 
 

@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         measured, found = speed(settings) if part == "speed" else target(settings)
         facts[part] = [one.as_json() for one in measured]
         goals += found
+        # What is known is kept, however the rest ends.
+        report.write(settings.json, facts)
     print(f"\n## Goals\n\n{report.goals(goals)}")
     facts["goals"] = [vars(goal) | {"verdict": goal.verdict} for goal in goals]
     report.write(settings.json, facts)

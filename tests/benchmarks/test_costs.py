@@ -1,0 +1,31 @@
+import pytest
+
+from benchmarks import costs
+from benchmarks.costs import Prices, Stage, Work
+
+
+def test_money_is_the_sum_of_cpu_requests_and_shuffles() -> None:
+    prices = Prices(
+        cpu_hour=3.0,
+        gigabyte_hour=0.5,
+        gigabytes_a_cpu=2.0,
+        shuffled_gigabyte=7.0,
+        write_request=0.1,
+        read_request=0.01,
+    )
+    stage = Stage("x", cpu_seconds=1800, reads=3, writes=2, shuffled_bytes=1e9)
+    assert stage.dollars(prices) == pytest.approx(2 + 0.03 + 0.2 + 7)
+
+
+def test_larger_units_make_fewer_requests_and_nothing_else_changes() -> None:
+    small, large = (costs.total(Work(unit_size=size).stages()) for size in (100, 10_000))
+    assert large.writes < small.writes and large.reads < small.reads
+    assert large.cpu_seconds == small.cpu_seconds and large.read_bytes == small.read_bytes
+
+
+def test_every_number_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    costs.main(["--images=1e9", "--cpu_hour=0", "--gigabyte_hour=0", "--image_reads=1"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("1,000,000,000 images")
+    (read,) = [line for line in shown.splitlines() if line.startswith("| read")]
+    assert "$400.00" in read
