@@ -137,7 +137,7 @@ def test_the_cron_job_of_kubernetes_is_one_and_runs_the_job() -> None:
     assert container["command"] == ["python", "-m", "pipeline.caption"]
     options, _ = parsed(container["args"])
     assert not mounts["/" + options.output.split("/")[1]].get("readOnly")
-    assert mounts[options.images[0]]["readOnly"] and mounts[options.captioner]["readOnly"]
+    assert mounts[options.images[0]]["readOnly"] and mounts[options.captioner[0]]["readOnly"]
 
 
 # Fields of Dataflow's API reference: FlexTemplateRuntimeEnvironment, and of the templates' guide.
