@@ -18,7 +18,8 @@ NOTE = """
 
 The matrices of its weights are rounded to float16, after the scores above were measured. The
 weights that the package of {encoder} has are not stored again. Every command takes it as it takes
-others; at first use it is put together in the cache.
+others; at first use it is put together in the cache. TensorFlow alone cannot read it:
+`with transforms.captioner.local(folder, "saved_model") as path` gives it what it can.
 """
 
 
