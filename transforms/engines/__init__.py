@@ -18,10 +18,10 @@ ENGINES = {"openvino": "openvino", "onnxruntime": "onnx", "tensorflow": ""}
 
 
 def resolve(engine: str, folders: Sequence[str]) -> str:
-    """Decide what is to run a captioner, or several that work together, without loading anything.
+    """Decide what is to run a captioner, or several that work together.
 
     `auto` means TensorFlow where there is an NVIDIA GPU. Elsewhere it is the first of `ENGINES`
-    that is installed, if the captioners have ONNX files or can get them.
+    that is installed, if the captioners have ONNX files or can get them, which they then do.
 
     Args:
         engine: one of `ENGINES`, or `auto`.
@@ -36,9 +36,9 @@ def resolve(engine: str, folders: Sequence[str]) -> str:
     """
     if engine == "auto":
         gpu = Path("/proc/driver/nvidia/version").exists()
-        if gpu or not all(onnx_files.available(folder) for folder in folders):
-            return "tensorflow"
-        return next(name for name in ENGINES if find_spec(name) is not None)
+        best = next(name for name in ENGINES if find_spec(name) is not None)
+        others = not gpu and best != "tensorflow"
+        return best if others and all(map(onnx_files.available, folders)) else "tensorflow"
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}: choose one of {', '.join(ENGINES)}")
     if find_spec(engine) is None:

@@ -27,12 +27,13 @@ def exported_with(folder: str) -> bool:
 
 
 def available(folder: str) -> bool:
-    """Whether a captioner has ONNX files, in its directory or in the cache, or can get them."""
-    return (
-        exported_with(folder)
-        or cache_folder(captioner.digest(folder)).exists()
-        or find_spec("tf2onnx") is not None
-    )
+    """Whether a captioner has ONNX files, or can get them, which it then does."""
+    try:
+        with opened(folder):
+            return True
+    except UsageError as error:
+        print(f"{folder}: {error}; TensorFlow runs it", file=sys.stderr)
+        return False
 
 
 @contextlib.contextmanager
@@ -78,7 +79,7 @@ def convert(model: Any, folder: Path) -> None:
         folder: an empty one.
 
     Raises:
-        UsageError: tf2onnx is not installed.
+        UsageError: tf2onnx is not installed, or ONNX lacks an operation of the captioner's.
     """
     if find_spec("tf2onnx") is None:
         raise UsageError(
@@ -99,6 +100,7 @@ def _convert(signature: Any, part: str) -> bytes:
     """Return one signature as an ONNX model whose inputs and outputs have its names."""
     import logging
 
+    import onnx
     import tensorflow as tf
     import tf2onnx
 
@@ -120,6 +122,13 @@ def _convert(signature: Any, part: str) -> bytes:
     results = [f"{NEXT}{name}" if name in inputs else name for name in outputs]
     fresh |= {value.name: name for value, name in zip(graph.output, results, strict=True)}
     _rename(graph, fresh)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"this captioner cannot be made ONNX files of ({reason}): use --engine=tensorflow"
+        ) from error
     return model.SerializeToString()
 
 
