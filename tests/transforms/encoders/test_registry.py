@@ -37,7 +37,7 @@ def test_absent_weights_and_unknown_features_are_refused(tmp_path: Path) -> None
     for refuse in (encoders.check, encoders.load):
         with pytest.raises(UsageError, match=r"absent\.pth: no such file"):
             refuse("efficientnet-lite0", str(tmp_path / "absent.pth"))
-    with pytest.raises(UsageError, match="use grid or pooled"):
+    with pytest.raises(UsageError, match="use grid, pooled, block0"):
         encoders.load("efficientnet-lite0", features="flat")
 
 
