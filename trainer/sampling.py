@@ -20,7 +20,9 @@ def sample(
 ) -> tf.Tensor:
     """Draw captions word by word from the decoder's own distribution.
 
-    The captions of an image share its memory. PAD, START and UNK are never drawn.
+    The captions of an image share its memory. PAD, START and UNK are never drawn. Unlike those
+    of a search, a caption may be empty: it earns no reward, which teaches the captioner not to
+    end at once.
 
     Args:
         decoder: what to sample from.

@@ -36,7 +36,8 @@ def beam_search(
     that ended, never against unfinished ones. An image is done when K hypotheses have ended and
     no unfinished one has by then a better score than the worst of these; what is found for it
     does not depend on the others in its batch. Where fewer than K ended within max_length
-    words, the best unfinished ones follow behind. A beam of 1 is greedy search.
+    words, the best unfinished ones follow behind. A caption has at least one word: END is never
+    its first token. A beam of 1 is greedy search.
 
     Args:
         decoder: what to search with.
@@ -81,6 +82,7 @@ def beam_search(
         logits, state, _ = decoder.step(last, state, memory)
         size = logits.shape[-1]
         words = tf.nn.log_softmax(logits) + tf.constant(banned(size))
+        words += tf.where((step == 0) & (tf.range(size) == END), NEVER, 0.0)
         candidates = tf.reshape(sums[..., None] + words, [batch, width * size])
         # Twice the width: even when all of the best end, the beam is full again.
         sums, chosen = tf.math.top_k(candidates, 2 * width)

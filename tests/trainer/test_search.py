@@ -77,7 +77,7 @@ def test_a_wide_beam_finds_what_trying_everything_finds(penalty):
     tokens, scores = beam_search(
         table, images(3), beam_width=150, length_penalty=penalty, max_length=longest
     )
-    everything = [c for n in range(longest + 1) for c in itertools.product(WORDS, repeat=n)]
+    everything = [c for n in range(1, longest + 1) for c in itertools.product(WORDS, repeat=n)]
     for image in range(3):
         ranked = sorted(everything, key=lambda c: -table.score(image, c, penalty))
         found = [words_of(row) for row in tokens[image].numpy()[: len(everything)]]
@@ -94,7 +94,7 @@ def test_a_beam_of_one_is_greedy():
         last, expected = START, []
         for step in range(6):
             logits = table.logits[image, step, last].copy()
-            logits[[PAD, START, UNK]] = -np.inf
+            logits[[PAD, START, UNK] + [END] * (step == 0)] = -np.inf
             last = int(np.argmax(logits))
             expected.append(last)
             if last == END:
@@ -134,7 +134,22 @@ def test_unfinished_captions_follow_the_finished_ones_however_likely():
     assert finished == sorted(finished, reverse=True)
     assert any(finished)
     assert not all(finished)
-    assert float(scores[0, 0]) < float(scores[0, -1])
+    assert float(scores[0, 0]) < float(scores[0, finished.index(False)])
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_decoder_that_wants_to_end_at_once_writes_its_likeliest_word(width):
+    table = Table(images=2, steps=4)
+    table.logits[:] = 0.0
+    table.logits[..., 5] = 4.0
+    table.logits[..., END] = 9.0
+    tokens, scores = beam_search(
+        table, images(2), beam_width=width, length_penalty=0.7, max_length=3
+    )
+    np.testing.assert_array_equal(tokens[:, 0], [[5, END, PAD, PAD]] * 2)
+    # The score is what the decoder thinks of it.
+    np.testing.assert_allclose(scores[:, 0], table.score(0, (5,), 0.7), rtol=1e-4)
+    assert not (tokens[..., 0] == END).numpy().any()
 
 
 def test_the_best_unfinished_caption_is_the_last_resort():

@@ -29,7 +29,8 @@ def search(
     against unfinished ones. An image is done when `beam_width` hypotheses have ended and no
     unfinished one has by then a better score than the worst of these. Where fewer ended within
     max_length words, the best unfinished ones follow behind; those that lack required words
-    (`Hypothesis.satisfied`) come last of all. Images that are done leave the batch. What is found
+    (`Hypothesis.satisfied`) come last of all. A caption has at least one word, unless all words
+    are banned: END is never its first token. Images that are done leave the batch. What is found
     for an image does not depend on the others.
 
     Args:

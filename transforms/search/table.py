@@ -23,6 +23,7 @@ class Table:
         self._phrases = [phrase for phrase in options.banned if len(phrase) > 1]
         self._never = [PAD, START, UNK, *(p[0] for p in options.banned if len(p) == 1)]
         self._least = width
+        self._first = True
         self._bias = np.zeros(0, np.float32)
         self._buffer = np.zeros((0, 0, 0), np.float32)
         self._history: Integers | None = None
@@ -41,6 +42,9 @@ class Table:
             self._buffer = np.full((images, beams, whole), -np.inf, np.float32)
         table = self._buffer[:images]
         np.add(log_probs, self._bias, out=table[..., :size])
+        if self._first and np.count_nonzero(self._bias == 0) > 1:  # More than END is allowed.
+            table[..., END] = -np.inf
+        self._first = False
         if self._history is not None:
             self._forbid(table, self._history)
         return table

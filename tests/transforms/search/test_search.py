@@ -16,7 +16,7 @@ def find(decoder, images, options, max_length, **more):
 
 
 def everything(longest):
-    return [c for n in range(longest + 1) for c in itertools.product(WORDS, repeat=n)]
+    return [c for n in range(1, longest + 1) for c in itertools.product(WORDS, repeat=n)]
 
 
 def same(one, other):
@@ -28,11 +28,42 @@ def same(one, other):
 
 
 def test_a_known_sentence_is_spelt():
-    speller = Speller([[5, 4, 6, END, 0], [6, END, 0, 0, 0], [END, 0, 0, 0, 0]])
+    speller = Speller([[5, 4, 6, END, 0], [6, END, 0, 0, 0]])
     for method in ("beam", "greedy", "diverse", "nucleus"):
         options = SearchOptions(method, top_p=0.5)
-        found = find(speller, 3, options, 4, seeds=[0, 1, 2])
-        assert [hypotheses[0].tokens for hypotheses in found] == [(5, 4, 6), (6,), ()]
+        found = find(speller, 2, options, 4, seeds=[0, 1])
+        assert [hypotheses[0].tokens for hypotheses in found] == [(5, 4, 6), (6,)]
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (SearchOptions(), 5),
+        (SearchOptions("greedy"), 5),
+        (SearchOptions("diverse"), 5),
+        (SearchOptions("nucleus", top_p=0.5), 5),
+        (SearchOptions(required=((4,),)), 4),
+        (SearchOptions(banned=((5,), (6, 6))), 4),
+    ],
+)
+def test_a_decoder_that_wants_to_end_at_once_writes_its_likeliest_word(options, word):
+    table = Table(images=2, steps=4)
+    table.logits[:] = 0.0
+    table.logits[..., 5] = 4.0
+    table.logits[..., 4] = 1.0
+    table.logits[..., END] = 9.0
+    for found in find(table, 2, options, 3, seeds=[0, 1]):
+        assert found[0].tokens == (word,)
+        # The score is what the decoder thinks of it.
+        assert found[0].score == pytest.approx(table.score(0, (word,), 0.7), rel=1e-4)
+        assert all(h.tokens for h in found)
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "diverse", "nucleus"])
+def test_a_caption_is_empty_where_all_words_are_banned(method):
+    options = SearchOptions(method, banned=tuple((word,) for word in WORDS))
+    for found in find(Table(images=2, steps=4), 2, options, 3, seeds=[0, 1]):
+        assert [h.tokens for h in found] == [()]
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.7, 1.5])
@@ -64,7 +95,8 @@ def test_finds_what_the_search_in_the_graph_finds(size, width):
 
         def step(self, tokens, state, memory):
             place = tf.concat([state["image"], state["step"], tokens[..., None]], axis=-1)
-            return tf.gather_nd(self.table.logits, place), {**state, "step": state["step"] + 1}
+            logits = tf.gather_nd(self.table.logits, place)
+            return logits, {**state, "step": state["step"] + 1}, None
 
     for seed, penalty in enumerate((0.0, 0.7, 1.5)):
         table = Table(images=16, steps=7, seed=seed, size=size)
@@ -97,7 +129,7 @@ def test_a_greedy_search_is_a_beam_of_one():
         last = START
         for step, word in enumerate([*only.tokens, END]):
             logits = table.logits[image, step, last].copy() if step < 6 else np.eye(SIZE)[END]
-            logits[[PAD, START, UNK]] = -np.inf
+            logits[[PAD, START, UNK] + [END] * (step == 0)] = -np.inf
             assert word == np.argmax(logits)
             last = word
 
@@ -152,8 +184,8 @@ def test_unfinished_captions_follow_the_finished_ones_however_likely():
     table.logits[..., 4] = 5.0
     table.logits[..., END] = 1.0
     (found,) = find(table, 1, SearchOptions(beam_width=3, length_penalty=1.0), 1)
-    assert [len(h.tokens) for h in found] == [1, 0, 2]
-    assert found[0].score < found[-1].score
+    assert [len(h.tokens) for h in found] == [1, 2, 2]
+    assert found[0].score < found[1].score
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -247,15 +279,16 @@ def test_groups_differ_and_the_first_is_a_beam_of_its_own():
 
 
 def test_the_nucleus_has_the_likely_words_in_their_proportions():
-    table = Table(images=1, steps=1)
+    table = Table(images=1, steps=2)
     probabilities = np.array([0.0, 0, 0.05, 0, 0.5, 0.3, 0.15]) + 1e-30
     table.logits[:] = np.log(probabilities)
+    table.logits[:, 0] = np.log(np.eye(SIZE)[4] + 1e-30)  # The first word cannot be END.
 
     def shares(**changes):
         options = SearchOptions("nucleus", samples=1, length_penalty=0, **changes)
-        drawn = find(table, [0] * 4000, options, 0, seeds=range(4000))
-        first = [(h.tokens or (END,))[0] for (h,) in drawn]
-        return np.bincount(first, minlength=SIZE) / len(first)
+        drawn = find(table, [0] * 4000, options, 1, seeds=range(4000))
+        second = [(*h.tokens, END)[1] for (h,) in drawn]
+        return np.bincount(second, minlength=SIZE) / len(second)
 
     np.testing.assert_allclose(shares(top_p=1.0), probabilities, atol=0.03)
     np.testing.assert_allclose(shares(top_p=0.7)[[4, 5]], [0.625, 0.375], atol=0.03)
