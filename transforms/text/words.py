@@ -9,6 +9,7 @@ behaviour, by comparing outputs, and shares no code with it; see tests/transform
 The method is the lexer's: at each position every rule is tried, and the longest match wins.
 """
 
+import functools
 import html
 import re
 from collections.abc import Callable
@@ -71,51 +72,59 @@ def _rule(pattern: str, action: Callable[[re.Match[str]], list[str]] = _whole) -
     return re.compile(pattern), action
 
 
-# Of two matches of one length, the earlier rule's counts.
-_RULES: tuple[Rule, ...] = (
-    # Words that the Treebank splits.
-    _rule(rf"(?i:(can)(not)|(gon)(na)|(got)(ta)|(wan)(na)|(lem)(me)|(gim)(me))(?!{_W})", _groups),
-    _rule(r"(?i:('t)(is|was))", _groups),
-    # Negations and other contractions: the stem, then the ending by itself.
-    _rule(rf"([A-Za-z]*[A-MO-Za-mo-z])?((?i:n['`]t){_L}*)", _groups),
-    _rule(rf"(?i:'(?:ll|re|ve|[dms]))(?!{_L})"),
-    _rule(rf"'(?i:em|til|cause)|'[nN](?:'|(?!{_L}))|'\d\ds?"),
-    _rule(rf"(?i:[djl]|ol|y(?='{_L}))'(?!(?i:[dms]|ll|re|ve))"),
-    # Names and foreign words that keep their apostrophe.
-    _rule(rf"(?i:(?:[dlo]'|n'(?=\D\D))(?!(?:ll|re|ve)(?!{_W})){_W}{{2,}})"),
-    _rule(rf"(?i:{_L}+[aeiouy]'[aeiou]{_L}*|{_alternatives(data.WITH_APOSTROPHE)})"),
-    # Plain and compound words, abbreviations, acronyms.
-    _rule(_WORDS),
-    _rule(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*(?:/[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*){1,2}"),
-    _rule(rf"({_L})\.(?=\s*$|\s+{_SENTENCE})", _groups),
-    _rule(rf"{_ABBREVIATION}(?:-{_W}+)*"),
-    _rule(rf"{_L}(?:\.{_L})+(?:\.|(?!{_W}))(?:-{_W}+)*"),
-    _rule(rf"{_L}{_W}*(?:\.{_L}{_W}*)+(?:-{_W}+)*"),
-    _rule(rf"{_L}{_W}*(?:[.!?][A-Za-z][A-Za-z0-9]*)+"),
-    _rule(r"[A-Z]+(?:&[A-Z]+)+"),
-    # Numbers: signed, decimal, times, dates, fractions.
-    _rule(r"[-+]?\d*(?:[.,:]\d+)+|[-+]?\d+"),
-    _rule(rf"\d+(?:[.,]\d+)+(?:-{_W}+)+"),
-    _rule(r"(?:\d{1,4}[- ])?\d{1,4}/\d{1,4}|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}"),
-    _rule(r"\(\d{3}\)(?=[ \xa0]?\d{3})", _brackets),
-    _rule(rf"(?:{_alternatives(data.CURRENCIES)})\$"),
-    # The net.
-    _rule(r"(?:https?://|www\.)[^\s\"<>|()]*[^\s\"<>|().,;!?']"),
-    _rule(rf"{_W}[\w.:+-]{{0,63}}@(?:{_W}+\.)*{_W}+"),
-    _rule(rf"@{_L}{_W}*(?:_{_W}+)*|#{_L}+"),
-    # Markup and faces.
-    _rule(r"</?[A-Za-z!?][^<>]{0,200}>", lambda match: match[0].split()),
-    _rule(r"[<>]?[:;=]['-]?[()DPp\]|*](?![A-Za-z0-9])|\^_\^|-_-|[Oo]_[Oo]", _brackets),
-    _rule(r"(?i:&(?:amp|lt|gt|quot|apos|nbsp);)", _entity),
-    _rule(r"&#\d+;"),
-    _rule(r"-(?i:[lr][rsc]b)-"),
-    # Runs of punctuation that are one token, and those that are none.
-    _rule(r"[!?]{2,}|_+|\*+|#+|@+|<<|>>"),
-    _rule(r"''|-{2,}|\.{2,}|[-'\"`.,:;!?\u0080-\u009f]", _nothing),
-    _rule(rf"[{_QUOTE}]{{2,}}", _quotes),
-    _rule(rf"[{re.escape(''.join(data.MAPPED))}]", _mapped),
-    _rule(rf"[{data.SYMBOL}]", _brackets),
-)
+@functools.cache
+def _rules() -> tuple[Rule, ...]:
+    """Compile the rules at the first caption, for it takes a while.
+
+    Of two matches of one length, the earlier rule's counts.
+    """
+    return (
+        # Words that the Treebank splits.
+        _rule(
+            rf"(?i:(can)(not)|(gon)(na)|(got)(ta)|(wan)(na)|(lem)(me)|(gim)(me))(?!{_W})", _groups
+        ),
+        _rule(r"(?i:('t)(is|was))", _groups),
+        # Negations and other contractions: the stem, then the ending by itself.
+        _rule(rf"([A-Za-z]*[A-MO-Za-mo-z])?((?i:n['`]t){_L}*)", _groups),
+        _rule(rf"(?i:'(?:ll|re|ve|[dms]))(?!{_L})"),
+        _rule(rf"'(?i:em|til|cause)|'[nN](?:'|(?!{_L}))|'\d\ds?"),
+        _rule(rf"(?i:[djl]|ol|y(?='{_L}))'(?!(?i:[dms]|ll|re|ve))"),
+        # Names and foreign words that keep their apostrophe.
+        _rule(rf"(?i:(?:[dlo]'|n'(?=\D\D))(?!(?:ll|re|ve)(?!{_W})){_W}{{2,}})"),
+        _rule(rf"(?i:{_L}+[aeiouy]'[aeiou]{_L}*|{_alternatives(data.WITH_APOSTROPHE)})"),
+        # Plain and compound words, abbreviations, acronyms.
+        _rule(_WORDS),
+        _rule(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*(?:/[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*){1,2}"),
+        _rule(rf"({_L})\.(?=\s*$|\s+{_SENTENCE})", _groups),
+        _rule(rf"{_ABBREVIATION}(?:-{_W}+)*"),
+        _rule(rf"{_L}(?:\.{_L})+(?:\.|(?!{_W}))(?:-{_W}+)*"),
+        _rule(rf"{_L}{_W}*(?:\.{_L}{_W}*)+(?:-{_W}+)*"),
+        _rule(rf"{_L}{_W}*(?:[.!?][A-Za-z][A-Za-z0-9]*)+"),
+        _rule(r"[A-Z]+(?:&[A-Z]+)+"),
+        # Numbers: signed, decimal, times, dates, fractions.
+        _rule(r"[-+]?\d*(?:[.,:]\d+)+|[-+]?\d+"),
+        _rule(rf"\d+(?:[.,]\d+)+(?:-{_W}+)+"),
+        _rule(r"(?:\d{1,4}[- ])?\d{1,4}/\d{1,4}|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}"),
+        _rule(r"\(\d{3}\)(?=[ \xa0]?\d{3})", _brackets),
+        _rule(rf"(?:{_alternatives(data.CURRENCIES)})\$"),
+        # The net.
+        _rule(r"(?:https?://|www\.)[^\s\"<>|()]*[^\s\"<>|().,;!?']"),
+        _rule(rf"{_W}[\w.:+-]{{0,63}}@(?:{_W}+\.)*{_W}+"),
+        _rule(rf"@{_L}{_W}*(?:_{_W}+)*|#{_L}+"),
+        # Markup and faces.
+        _rule(r"</?[A-Za-z!?][^<>]{0,200}>", lambda match: match[0].split()),
+        _rule(r"[<>]?[:;=]['-]?[()DPp\]|*](?![A-Za-z0-9])|\^_\^|-_-|[Oo]_[Oo]", _brackets),
+        _rule(r"(?i:&(?:amp|lt|gt|quot|apos|nbsp);)", _entity),
+        _rule(r"&#\d+;"),
+        _rule(r"-(?i:[lr][rsc]b)-"),
+        # Runs of punctuation that are one token, and those that are none.
+        _rule(r"[!?]{2,}|_+|\*+|#+|@+|<<|>>"),
+        _rule(r"''|-{2,}|\.{2,}|[-'\"`.,:;!?\u0080-\u009f]", _nothing),
+        _rule(rf"[{_QUOTE}]{{2,}}", _quotes),
+        _rule(rf"[{re.escape(''.join(data.MAPPED))}]", _mapped),
+        _rule(rf"[{data.SYMBOL}]", _brackets),
+    )
+
 
 _PLAIN = re.compile(r"[a-z]+(?=\s|$)")
 _SPACE = re.compile(r"\s+")
@@ -150,7 +159,7 @@ def words(text: str) -> list[str]:
             continue
         best: tuple[int, list[str]] = (position + 1, [])
         length = 0
-        for pattern, action in _RULES:
+        for pattern, action in _rules():
             match = pattern.match(text, position)
             if match and match.end() - position > length:
                 length = match.end() - position
