@@ -112,7 +112,16 @@ def _start(
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_hear_sigint,
         )
+
+
+def _hear_sigint() -> None:
+    """Undo what a shell does to what it starts in the background.
+
+    Beam ends an engine with SIGINT; one that does not hear it is killed, and leaves its workers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _watch(
