@@ -133,7 +133,7 @@ def _kept(
         if archive is not None and not is_fit(archive):  # type: ignore[arg-type]  # same name
             archive.close()
             archive = None
-        lent: T = open_archive() if archive is None else archive  # type: ignore[assignment]
+        lent: T = open_archive() if archive is None else archive  # type: ignore[assignment]  # likewise
         try:
             yield lent
         except BaseException:
