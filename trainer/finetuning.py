@@ -33,7 +33,10 @@ def load_rest(dataset: Dataset) -> keras.Model | None:
 
 
 def traced(
-    captioner: Captioner, step: Callable[..., Any], signature: Sequence[tf.TypeSpec]
+    captioner: Captioner,
+    step: Callable[..., Any],
+    signature: Sequence[tf.TypeSpec],
+    frozen: Sequence[tf.TypeSpec] | None = None,
 ) -> Callable[..., Any]:
     """Return a step as two graphs: one for the epochs that fine-tune, and one for the others.
 
@@ -41,8 +44,10 @@ def traced(
         captioner: whose `finetuning` says which is called, and is fixed within each.
         step: what is to be traced.
         signature: of its arguments.
+        frozen: the same in the other epochs, where it differs.
     """
-    graphs = {mode: tf.function(step, input_signature=signature) for mode in (False, True)}
+    signatures = {False: frozen or signature, True: signature}
+    graphs = {mode: tf.function(step, input_signature=each) for mode, each in signatures.items()}
     return lambda *arguments: graphs[captioner.finetuning](*arguments)
 
 

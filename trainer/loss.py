@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from trainer.decoders import Decoder
 from trainer.model import Captioner
 from trainer.noise import Noise
 from trainer.packing import Packing
@@ -20,7 +21,7 @@ class Loss(NamedTuple):
 
 
 def teacher_forced(
-    captioner: Captioner,
+    captioner: Captioner | Decoder,
     inputs: tf.Tensor,
     token_ids: tf.Tensor,
     *,
@@ -32,7 +33,7 @@ def teacher_forced(
     """Compare the captioner's next words with the captions'.
 
     Args:
-        captioner: the model.
+        captioner: the model; or its decoder alone, for inputs that are encoded already.
         inputs: features or pixels [B, ...].
         token_ids: int32 [B, n, T], each caption from START to END, then PAD; a caption may be
             missing, all PAD.
@@ -43,13 +44,14 @@ def teacher_forced(
             (scheduled sampling; Bengio et al., 2015, arXiv:1506.03099); needs `noise`.
         noise: the batch's dropout; None at inference.
     """
+    noise = noise or Noise()
     read, targets = token_ids[:, :, :-1], token_ids[:, :, 1:]
     packing = Packing(targets != PAD)
     memory = captioner.prepare(inputs, noise)
-    if word_dropout and noise:
+    if word_dropout and noise.training:
         forgotten = noise.chosen(tf.shape(read), word_dropout) & (read > UNK)
         read = tf.where(forgotten, UNK, read)
-    if own_words is not None and noise:
+    if own_words is not None and noise.training:
         read = _mix(captioner, memory, read, packing, own_words, noise)
     logits = captioner.teacher_forced(memory, read, packing, noise)
     logits = tf.cast(logits, tf.float32)
@@ -62,7 +64,7 @@ def teacher_forced(
 
 
 def _mix(
-    captioner: Captioner,
+    captioner: Captioner | Decoder,
     memory: Any,
     read: tf.Tensor,
     packing: Packing,
@@ -93,7 +95,7 @@ def _mean(losses: tf.Tensor, weight: float = 1.0) -> Loss:
 
 
 def policy_gradient(
-    captioner: Captioner,
+    captioner: Captioner | Decoder,
     inputs: tf.Tensor,
     samples: tf.Tensor,
     advantages: tf.Tensor,
@@ -107,13 +109,14 @@ def policy_gradient(
     END included, under the distribution that it was drawn from, times its advantage.
 
     Args:
-        captioner: the model.
+        captioner: the model; or its decoder alone, for inputs that are encoded already.
         inputs: features or pixels [B, ...].
         samples: int32 [B, K, S], as `trainer.sampling.sample` draws them.
         advantages: float32 [B, K].
         temperature: that the samples were drawn with.
         noise: the batch's dropout; None for none.
     """
+    noise = noise or Noise()
     steps = samples.shape[2]
     packing = Packing(samples != PAD)
     read = tf.concat([tf.fill(tf.shape(samples[:, :, :1]), START), samples[:, :, :-1]], axis=2)

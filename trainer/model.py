@@ -20,6 +20,7 @@ class Captioner(keras.Model):
     It has the decoder's `initial_state` and `step`, so it can be searched as it is.
 
     Attributes:
+        pretrained: whether its CNN, if it has one, had learned before.
         finetuning: whether a pretrained CNN learns at present. Graphs are traced for one value.
     """
 
@@ -45,7 +46,7 @@ class Captioner(keras.Model):
         self.configuration = configuration
         self.encoder = rest
         self.finetuning = False
-        self._pretrained = rest is not None
+        self.pretrained = rest is not None
         if rest is not None:
             feature_shape = rest.output_shape[1:]
         elif feature_shape is None:
@@ -63,11 +64,16 @@ class Captioner(keras.Model):
         """Return what the decoder sees of features or pixels [B, ...]: a grid or vectors."""
         if self.encoder is None:
             return inputs
-        if not self._pretrained:
+        if not self.pretrained:
             return self.encoder(inputs, training=training)
         # Batch normalisation, where it is not folded away, keeps ImageNet's statistics.
         grid = self.encoder(tf.cast(inputs, tf.float32), training=False)
         return grid if self.finetuning else tf.stop_gradient(grid)
+
+    @property
+    def encoder_learns(self) -> bool:
+        """Whether `encode` has weights that learn at present."""
+        return self.encoder is not None and (self.finetuning or not self.pretrained)
 
     @property
     def own_variables(self) -> list[keras.Variable]:
@@ -78,7 +84,7 @@ class Captioner(keras.Model):
     @property
     def finetuned_variables(self) -> list[keras.Variable]:
         """The variables of a pretrained CNN, which learn while `finetuning`."""
-        if self.encoder is None or not self._pretrained:
+        if self.encoder is None or not self.pretrained:
             return []
         return self.encoder.trainable_variables
 

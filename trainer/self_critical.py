@@ -44,15 +44,17 @@ class SelfCritical:
         self._updates, self._configuration = updates, configuration
         self._examples = examples
         self._reward: Reward | None = None
+        captioner = updates.captioner
         ids = tf.TensorSpec([None, None, examples.steps - 1], tf.int32)
-        self._sample = tf.function(
-            self._draw, input_signature=[examples.input_spec, tf.TensorSpec([2], tf.int32)]
+        signature = step_signature(examples, ids, tf.TensorSpec([None, None]))
+        frozen = [*signature]
+        rest = captioner.encoder if captioner.pretrained else None
+        if rest is not None:
+            frozen[0] = tf.TensorSpec([None, *rest.output_shape[1:]])
+        self._sample = traced(
+            captioner, self._draw, [examples.input_spec, tf.TensorSpec([2], tf.int32)]
         )
-        self._step = traced(
-            updates.captioner,
-            self._run,
-            step_signature(examples, ids, tf.TensorSpec([None, None])),
-        )
+        self._step = traced(captioner, self._run, signature, frozen)
 
     def pace(self, step: int, steps_per_epoch: int) -> Pace:
         """See `trainer.phases.Phase`; the average starts from good weights."""
@@ -71,12 +73,14 @@ class SelfCritical:
             self._reward = Reward(self._examples.captions())
         c = self._configuration
         times = [time.monotonic()]
-        drawn = self._sample(inputs, seed).numpy()
+        drawn, *encoded = self._sample(inputs, seed)
+        drawn = drawn.numpy()
         times.append(time.monotonic())
         rewards = self._reward.score(np.asarray(token_ids), drawn)
         samples, advantages = advantage(drawn, rewards, greedy=c.scst_baseline == "greedy")
         times.append(time.monotonic())
-        loss, tokens = self._step(inputs, token_ids, samples, advantages, seed, pace)
+        seen = encoded[0] if encoded else inputs
+        loss, tokens = self._step(seen, token_ids, samples, advantages, seed, pace)
         outcome = float(loss), int(tokens), int(np.prod(samples.shape[:2]))
         times.append(time.monotonic())
         seconds = dict(zip(("sampling", "reward", "update"), np.diff(times).tolist(), strict=True))
@@ -86,24 +90,27 @@ class SelfCritical:
         }
         return Outcome(*outcome, means, seconds)
 
-    def _draw(self, inputs: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _draw(self, inputs: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+        """Return captions and, if a CNN is frozen, what it made of the images."""
         return self._updates.replicas.run(self._draw_share, inputs, seed)
 
-    def _draw_share(self, inputs: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _draw_share(self, inputs: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
         c = self._configuration
         replicas, rows = self._updates.replicas, tf.shape(inputs)[0]
         captioner = self._updates.captioner
         (inputs,) = replicas.share(inputs)
+        grid = captioner.encode(inputs)
         drawn = sample(
             captioner,
-            captioner.prepare(inputs),
+            captioner.decoder.prepare(grid, Noise()),
             seed=replicas.seed(seed),
             samples=c.scst_samples,
             greedy=c.scst_baseline == "greedy",
             temperature=c.scst_temperature,
             max_length=self._examples.steps - 2,
         )
-        return replicas.join(drawn, rows)
+        reused = captioner.pretrained and not captioner.finetuning
+        return [replicas.join(each, rows) for each in ([drawn, grid] if reused else [drawn])]
 
     def _run(self, *batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
         return self._updates.replicas.run(self._learn, *batch)
@@ -126,20 +133,24 @@ class SelfCritical:
         token_ids, samples = (replicas.without_repeats(ids, rows) for ids in (token_ids, samples))
         seed = replicas.seed(seed)
 
-        def noise() -> Noise | None:
-            return Noise(seed, scale=c.scst_dropout) if c.scst_dropout else None
+        def noise() -> Noise:
+            return Noise(seed, scale=c.scst_dropout) if c.scst_dropout else Noise()
 
         def objective() -> list[Loss]:
-            temperature = c.scst_temperature
+            # Once for both losses; a frozen CNN's grid comes from the sampling.
+            grid = inputs
+            if captioner.encoder_learns:
+                grid = captioner.encode(inputs, noise().training)
+            decoder, temperature = captioner.decoder, c.scst_temperature
             losses = [
                 policy_gradient(
-                    captioner, inputs, samples, advantages, temperature=temperature, noise=noise()
+                    decoder, grid, samples, advantages, temperature=temperature, noise=noise()
                 )
             ]
             if c.scst_cross_entropy:
                 smoothing = c.label_smoothing
                 likelihood = teacher_forced(
-                    captioner, inputs, token_ids, label_smoothing=smoothing, noise=noise()
+                    decoder, grid, token_ids, label_smoothing=smoothing, noise=noise()
                 )
                 losses.append(likelihood._replace(weight=c.scst_cross_entropy))
             return losses

@@ -12,6 +12,8 @@ from trainer.examples import DatasetExamples
 from trainer.finetuning import Optimiser
 from trainer.loop import Trainer
 from trainer.model import Captioner
+from trainer.self_critical import SelfCritical
+from trainer.updates import Updates
 from transforms import encoders
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
@@ -51,16 +53,17 @@ def test_the_cnn_learns_from_its_epoch_on_also_in_a_run_that_was_killed(
 ) -> None:
     before = cnn(captioner(data))
     assert [weight.shape for weight in before] == [(3, 3, 6, 5), (5,)]
-    whole, seen = trainer(data, tmp_path / "whole", epochs=3, finetune_from_epoch=1)
+    phases = {"epochs": 2, "scst_epochs": 2, "finetune_from_epoch": 1, "scst_samples": 2}
+    whole, seen = trainer(data, tmp_path / "whole", **phases)
     whole.run()
     np.testing.assert_array_equal(seen[0][0], before[0])
     assert not np.array_equal(seen[1][0], seen[0][0])
-    killed, _ = trainer(data, tmp_path / "killed", epochs=3, finetune_from_epoch=1)
-    (phase,) = killed._phases
-    step, calls = phase.step, iter(range(7))
+    killed, _ = trainer(data, tmp_path / "killed", **phases)
+    phase = killed._phases[1]
+    step, calls = phase.step, iter(range(4))
 
     def dying(*arguments: object) -> object:
-        # Twelve images in batches of four: in the third epoch, after one that fine-tuned.
+        # Twelve images in batches of four: in the second epoch of self-critical training.
         if next(calls, None) is None:
             raise KeyboardInterrupt
         return step(*arguments)
@@ -68,12 +71,12 @@ def test_the_cnn_learns_from_its_epoch_on_also_in_a_run_that_was_killed(
     phase.step = dying
     with pytest.raises(KeyboardInterrupt):
         killed.run()
-    continued, _ = trainer(data, tmp_path / "killed", epochs=3, finetune_from_epoch=1)
+    continued, _ = trainer(data, tmp_path / "killed", **phases)
     continued.run()
-    for one, other in zip(
-        continued.captioner.get_weights(), whole.captioner.get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    for group in ("weights", "optimizer"):  # The moments are the last epoch's.
+        variables = (run._updates.variables()[group] for run in (continued, whole))
+        for one, other in zip(*variables, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_the_first_step_of_a_cnn_that_joins_late_has_its_own_length(data: Dataset) -> None:
@@ -146,3 +149,45 @@ def test_other_upper_blocks_than_those_of_the_data_set_are_refused(data: Dataset
             finetuning.load_rest(data)
     finally:
         data.encoder["rest"] = facts
+
+
+class Counting(Captioner):
+    """Counts how often it encodes."""
+
+    encoded = 0
+
+    def encode(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        def count() -> None:
+            self.encoded += 1
+
+        tf.py_function(count, [], [])
+        return super().encode(inputs, training)
+
+
+@pytest.mark.parametrize(("learns", "times"), [(False, 1), (True, 2)])
+def test_self_critical_steps_encode_images_as_often_as_needed(
+    data: Dataset, learns: bool, times: int
+) -> None:
+    """Once for the samples, and again where the CNN learns: and then for both losses."""
+    settings = toy.configuration(
+        **{"cnn_learning_rate": RATE, "finetune_from_epoch": 0, "clip_norm": 0.0},
+        **{"scst_epochs": 1, "scst_samples": 3, "scst_cross_entropy": 0.5, "scst_dropout": 0.5},
+    )
+    rest = finetuning.load_rest(data)
+    assert rest is not None
+    model = Counting(settings, toy.VOCABULARY, data.feature_shape, rest)
+    model.finetuning = learns
+    features = toy.features(4, (4, 4, 6))
+    grids = rest(features.astype(np.float32)).numpy()
+    plain = Captioner(settings, toy.VOCABULARY, grids.shape[1:])
+    figures = []
+    for each, inputs in ((model, features), (plain, grids)):
+        examples = toy.ArrayExamples(inputs, toy.token_ids(4))
+        phase = SelfCritical(Updates(each), settings, examples)
+        (batch,) = examples.batches(4)
+        outcome = phase.step(*batch, (1, 2), phase.pace(0, 1))
+        figures.append((outcome.tokens, outcome.loss, outcome.means["reward"]))
+    assert model.encoded == times
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+    for one, other in zip(model.own_variables, plain.own_variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
