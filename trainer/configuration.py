@@ -163,6 +163,9 @@ class Configuration:
     scst_cross_entropy: float = _option(
         0.0, "weight of the cross-entropy that is added to its loss", parse=_amount
     )
+    scst_finetune: bool = _option(
+        False, "whether a pretrained CNN's upper blocks go on learning in it"
+    )
     patience: int = _option(
         5, "epochs without a better dev CIDEr that end a phase", parse=commandline.positive
     )
@@ -172,8 +175,10 @@ class Configuration:
     )
     seed: int = _option(0, "what decides everything random", parse=commandline.count)
 
-    def finetunes(self, epoch: int) -> bool:
+    def finetunes(self, epoch: int, self_critical: bool = False) -> bool:
         """Return whether a pretrained CNN's upper blocks learn in an epoch, counted from 0."""
+        if self_critical and not self.scst_finetune:
+            return False
         return self.cnn_learning_rate > 0 and epoch >= self.finetune_from_epoch
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from trainer.examples import Examples
 from trainer.model import Captioner
 from trainer.phases import CrossEntropy, Outcome, Phase
 from trainer.progress import Progress
-from trainer.self_critical import SelfCritical
+from trainer.self_critical import SELF_CRITICAL, SelfCritical
 from trainer.updates import Updates
 from transforms import files
 from transforms.errors import JobError
@@ -157,7 +157,8 @@ class Trainer:
         start = time.monotonic()
         totals = Totals()
         best = state.best_score if state.epoch else None
-        self.captioner.finetuning = c.finetunes(state.epoch)
+        self_critical = phase.name == SELF_CRITICAL
+        self.captioner.finetuning = c.finetunes(state.epoch, self_critical)
         steps = 0
         mixed = np.random.SeedSequence([c.seed, state.epoch]).generate_state(1)
         for inputs, token_ids in self._examples.batches(c.batch_images, int(mixed[0])):

@@ -54,6 +54,7 @@ def test_the_cnn_learns_from_its_epoch_on_also_in_a_run_that_was_killed(
     before = cnn(captioner(data))
     assert [weight.shape for weight in before] == [(3, 3, 6, 5), (5,)]
     phases = {"epochs": 2, "scst_epochs": 2, "finetune_from_epoch": 1, "scst_samples": 2}
+    phases["scst_finetune"] = True
     whole, seen = trainer(data, tmp_path / "whole", **phases)
     whole.run()
     np.testing.assert_array_equal(seen[0][0], before[0])
@@ -109,6 +110,8 @@ def test_only_a_cnn_that_learns_is_in_the_gradient(data: Dataset) -> None:
     assert not captioner(data).configuration.finetunes(1)
     assert captioner(data).configuration.finetunes(2)
     assert not toy.configuration(cnn_learning_rate=0.0).finetunes(9)
+    assert not captioner(data).configuration.finetunes(2, self_critical=True)
+    assert toy.configuration(scst_finetune=True).finetunes(2, self_critical=True)
 
 
 def test_the_export_encodes_with_the_blocks_as_they_learned(data: Dataset, tmp_path: Path) -> None:
