@@ -20,7 +20,11 @@ WORDS = ("a", "red", "blue", "round", "big", "box", "ball", "it's")
 SIZE = (32, 32)
 MAX_LENGTH = 6
 METRICS = {"split": "dev", "epoch": 2, "scores": {"CIDEr": 0.25}}
-HISTORY = [{"epoch": 1, "loss": 2.5, "dev_cider": 0.125}, {"epoch": 2, "loss": 2.0}]
+EPOCH = {"phase": "cross-entropy", "learning_rate": 0.001, "tokens_per_second": 9.0, "seconds": 1}
+HISTORY = [
+    {"epoch": 1, "loss": 2.5, "dev_cider": 0.125, **EPOCH},
+    {"epoch": 2, "loss": 2.0, "dev_cider": 0.25, **EPOCH},
+]
 
 
 def encoder_file(path: Path) -> str:

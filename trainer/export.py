@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer import model_card
+from trainer import model_card, training_page
 from trainer.configuration import Configuration
 from trainer.model import Captioner
 from transforms import encoders, files, manifests
@@ -17,12 +17,14 @@ from transforms.captioner import FORMAT, MANIFEST, SAVED_MODEL
 from transforms.dataset import Dataset
 from transforms.encoders import Encoder
 from transforms.errors import UsageError
+from transforms.pages.training import Example
 
 VOCABULARY = "vocabulary.txt"
 WEIGHTS = "weights.weights.h5"
 CARD = "MODEL_CARD.md"
 HISTORY = "history.json"
-_ENTRIES = {MANIFEST, VOCABULARY, WEIGHTS, SAVED_MODEL, CARD, HISTORY}
+PAGE = "training.html"
+_ENTRIES = {MANIFEST, VOCABULARY, WEIGHTS, SAVED_MODEL, CARD, HISTORY, PAGE}
 
 
 def check(folder: str, dataset: Dataset) -> None:
@@ -72,6 +74,7 @@ def export(
     flags: Mapping[str, Any] | None = None,
     license: str = "",
     data_note: str = "",
+    examples: Sequence[Example] = (),
 ) -> None:
     """Write a captioner.
 
@@ -90,6 +93,7 @@ def export(
         flags: others than the configuration's that shaped the run, by name.
         license: of the captioner, as the user states it.
         data_note: Markdown of the user's about the data.
+        examples: captions of dev for the page of the training.
 
     Raises:
         UsageError: see `load_encoder`.
@@ -124,10 +128,13 @@ def export(
         license=license,
         data_note=data_note,
     )
+    name = model_card.base_name(folder)
+    page = training_page.write(manifest, history, examples, name=name) if history else ""
+    texts = {CARD: card, PAGE: page}
     encoder = load_encoder(dataset)
     if files.is_remote(folder):
         with tempfile.TemporaryDirectory() as temporary:
-            _write(Path(temporary), manifest, card, model, dataset, encoder, history)
+            _write(Path(temporary), manifest, texts, model, dataset, encoder, history)
             _upload(Path(temporary), folder)
         return
     place = Path(folder)
@@ -136,7 +143,7 @@ def export(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        _write(fresh, manifest, card, model, dataset, encoder, history)
+        _write(fresh, manifest, texts, model, dataset, encoder, history)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -166,7 +173,7 @@ def hardware() -> dict[str, Any]:
 def _write(
     folder: Path,
     manifest: Mapping[str, Any],
-    card: str,
+    texts: Mapping[str, str],
     model: Captioner,
     dataset: Dataset,
     encoder: Encoder | None,
@@ -180,7 +187,9 @@ def _write(
 
     (folder / VOCABULARY).write_bytes(dataset.vocabulary.to_text().encode())
     files.write_json(str(folder / HISTORY), [dict(row) for row in history])
-    (folder / CARD).write_bytes(card.encode())
+    for name, text in texts.items():
+        if text:
+            (folder / name).write_bytes(text.encode())
     model.save_weights(folder / WEIGHTS)
     configuration = model.configuration
     serving = Serving(

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from trainer import finetuning, word_vectors
+from trainer import finetuning, training_page, word_vectors
 from trainer.configuration import Configuration
 from trainer.distribution import Replicas
 from trainer.evaluation import Evaluator
@@ -13,6 +13,7 @@ from trainer.loop import State, Trainer
 from trainer.model import Captioner
 from transforms.dataset import Dataset
 from transforms.metrics import Scorer
+from transforms.pages.training import Example
 from transforms.text import join, tokenize
 
 
@@ -24,11 +25,13 @@ class Fitted:
         captioner: with the best epoch's weights.
         state: history and best score.
         metrics: its scores on dev, beside those of the best constant caption.
+        examples: some of its captions of dev.
     """
 
     captioner: Captioner
     state: State
     metrics: dict[str, Any]
+    examples: list[Example]
 
 
 def fit(
@@ -70,14 +73,14 @@ def fit(
         file=sys.stderr,
     )
     state = trainer.run(max_minutes)
-    written = [join(caption, tokenizer) for caption in evaluator.captions()]
-    ours, constant, floor = Scorer(references, tokenizer=tokenizer).score_beside_floor(
-        dict(zip(references, written, strict=True))
-    )
+    texts = [join(caption, tokenizer) for caption in evaluator.captions()]
+    written = dict(zip(references, texts, strict=True))
+    scorer = Scorer(references, tokenizer=tokenizer)
+    ours, constant, floor = scorer.score_beside_floor(written)
     metrics = {
         "split": "dev",
         "epoch": state.best_epoch,
         "scores": ours.scores,
         "floor": {"caption": constant, "scores": floor.scores},
     }
-    return Fitted(captioner, state, metrics)
+    return Fitted(captioner, state, metrics, training_page.choose(written, references))

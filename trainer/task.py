@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         flags={"preset": preset, "max_minutes": max_minutes},
         license=licence,
         data_note=data_note,
+        examples=fitted.examples,
     )
     files.delete(files.join(working, CHECKPOINT))
     print(f"{output}: dev CIDEr {fitted.metrics['scores']['CIDEr']:.4f}", file=sys.stderr)

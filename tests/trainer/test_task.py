@@ -47,6 +47,10 @@ def test_learns_and_writes_a_captioner(trained):
     assert manifest["metrics"]["scores"]["CIDEr"] == pytest.approx(best, abs=1e-3)
     assert best > manifest["metrics"]["floor"]["scores"]["CIDEr"]
     assert Captioner(str(output)).input_size == (32, 32)
+    page = (output / "training.html").read_text()
+    assert f"epoch {manifest['metrics']['epoch']} of {len(history)}" in page
+    assert page.count("<td>cross-entropy</td>") == len(history)
+    assert "<h2>Captions of dev</h2>" in page
     assert not (output / "training" / "checkpoint.npz").exists()
 
 

@@ -1,8 +1,8 @@
-"""Pages to look at: captions, an evaluation, a search for settings; each one HTML file."""
+"""Pages to look at: captions, an evaluation, a training, a search; each one HTML file."""
 
 from transforms.pages.cards import Card, from_row, thumbnail
 from transforms.pages.histogram import Histogram
-from transforms.pages.render import Metric, Report, gallery, report, tuning_page
+from transforms.pages.render import Metric, Report, gallery, report, training_page, tuning_page
 
 __all__ = [
     "Card",
@@ -13,5 +13,6 @@ __all__ = [
     "gallery",
     "report",
     "thumbnail",
+    "training_page",
     "tuning_page",
 ]

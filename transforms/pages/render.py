@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transforms.pages import tuning
+from transforms.pages import plots, training, tuning
 from transforms.pages.cards import Card
 from transforms.pages.histogram import HEIGHT, WIDTH, Histogram
 
@@ -90,16 +90,30 @@ def report(content: Report) -> str:
 
 def tuning_page(content: tuning.Tuning) -> str:
     """Return the page of a search for settings."""
+    return _plotted("tuning.html", content, tuning.plots(content), shown=tuning.shown)
+
+
+def training_page(content: training.Training) -> str:
+    """Return the page of a training."""
+    return _plotted("training.html", content, training.plots(content))
+
+
+def _plotted(
+    name: str,
+    content: tuning.Tuning | training.Training,
+    drawn: Sequence[plots.Plot],
+    **values: Any,
+) -> str:
     return _render(
-        "tuning.html",
+        name,
         content=content,
         title=content.title,
-        plots=tuning.plots(content),
-        shown=tuning.shown,
-        width=tuning.WIDTH,
-        height=tuning.HEIGHT,
-        left=tuning.LEFT,
-        right=tuning.RIGHT,
+        plots=drawn,
+        width=plots.WIDTH,
+        height=plots.HEIGHT,
+        left=plots.LEFT,
+        right=plots.RIGHT,
+        **values,
     )
 
 

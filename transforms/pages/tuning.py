@@ -5,9 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-WIDTH, HEIGHT = 480.0, 220.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 10.0, 26.0
-_MARGIN = 0.06  # Of an axis, beyond its outermost marks.
+from transforms.pages.plots import Mark, Plot, Tick, across, in_order, vertical
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,44 +78,6 @@ class Tuning:
     folds: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Mark:
-    """A trial in a drawing: its centre, and the ends of its spread, in the drawing's units."""
-
-    x: float
-    y: float
-    top: float
-    bottom: float
-    kind: str
-    label: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Tick:
-    """A mark on an axis."""
-
-    position: float
-    label: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """A drawing of trials.
-
-    Attributes:
-        title: what is below and what beside it.
-        marks: the trials that have a value, the best one last, so that it is on top.
-        x_ticks, y_ticks: marks of the two axes.
-        line: points "x,y x,y …" of the best value so far; empty without one.
-    """
-
-    title: str
-    marks: tuple[Mark, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
-    line: str = ""
-
-
 def shown(value: Any) -> str:
     """Return a setting's value as people read it."""
     if isinstance(value, list | tuple):
@@ -137,7 +97,7 @@ def _history(content: Tuning) -> Plot:
     y, y_ticks = _vertical(content)
 
     def x(trial: Trial) -> float:
-        return _across(trial.number / last)
+        return across(trial.number / last)
 
     points, best = [], -math.inf
     for trial in content.trials:
@@ -145,11 +105,10 @@ def _history(content: Tuning) -> Plot:
             best = max(best, trial.value)
         if best > -math.inf:
             points.append(f"{x(trial)},{y(best)}")
-    ticks = {0, last // 2, last}
     return Plot(
         "CIDEr of each trial, in their order",
         _marks(content, x, y),
-        tuple(Tick(_across(n / last), str(n + 1)) for n in sorted(ticks)),
+        in_order(len(content.trials)),
         y_ticks,
         " ".join(points),
     )
@@ -165,18 +124,18 @@ def _against(content: Tuning, parameter: Parameter) -> Plot:
             place = places[shown(trial.settings[parameter.name])]
             # Beside each other within a value, in the order of trials.
             aside = (trial.number / max(1, len(content.trials) - 1) - 0.5) * 0.3 / (last + 1)
-            return _across(place / last + aside)
+            return across(place / last + aside)
 
-        ticks = [Tick(_across(n / last), label) for label, n in places.items()]
+        ticks = [Tick(across(n / last), label) for label, n in places.items()]
     else:
         scale = math.log if parameter.log else float
         low, high = scale(parameter.low), scale(parameter.high)
 
         def x(trial: Trial) -> float:
-            return _across((scale(trial.settings[parameter.name]) - low) / (high - low))
+            return across((scale(trial.settings[parameter.name]) - low) / (high - low))
 
         undo = math.exp if parameter.log else float
-        ticks = [Tick(_across(n / 4), f"{undo(low + (high - low) * n / 4):.2g}") for n in range(5)]
+        ticks = [Tick(across(n / 4), f"{undo(low + (high - low) * n / 4):.2g}") for n in range(5)]
     title = f"CIDEr against {parameter.name}"
     return Plot(title, _marks(content, x, y), tuple(ticks), y_ticks)
 
@@ -201,18 +160,4 @@ def _drawn(trials: Sequence[Trial]) -> list[Trial]:
 
 def _vertical(content: Tuning) -> tuple[Callable[[float], float], tuple[Tick, ...]]:
     trials = _drawn(content.trials)
-    ends = [(t.value or 0.0) + sign * (t.spread or 0.0) for t in trials for sign in (-1, 1)]
-    low, high = min(ends), max(ends)
-    room = max(high - low, 1e-3)
-
-    def y(value: float) -> float:
-        share = _MARGIN + (1 - 2 * _MARGIN) * (value - low) / room
-        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 2)
-
-    values = [low + room * n / 4 for n in range(5)]
-    return y, tuple(Tick(y(value), f"{value:.3f}") for value in values)
-
-
-def _across(share: float) -> float:
-    share = _MARGIN + (1 - 2 * _MARGIN) * share
-    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 2)
+    return vertical((t.value or 0.0) + sign * (t.spread or 0.0) for t in trials for sign in (-1, 1))
