@@ -16,7 +16,6 @@ from transforms import encoders, files, manifests
 from transforms.captioner import FORMAT, MANIFEST, SAVED_MODEL
 from transforms.dataset import Dataset
 from transforms.encoders import Encoder
-from transforms.errors import UsageError
 from transforms.pages.training import Example
 
 VOCABULARY = "vocabulary.txt"
@@ -48,18 +47,8 @@ def load_encoder(dataset: Dataset) -> Encoder | None:
     """
     if dataset.stores_images:
         return None
-    facts = dataset.encoder
     seed = dataset.manifest["configuration"].get("seed", 0)
-    # A model file's own weights are called `file`, and loaded by default.
-    weights = "imagenet" if facts["weights"] == "file" else facts["weights"]
-    encoder = encoders.load(facts["name"], weights, features=facts["features"], seed=seed)
-    if encoder.digest != facts["digest"]:
-        raise UsageError(
-            f"{dataset.folder}: its features were made by another {facts['name']} (digest"
-            f" {facts['digest'][:12]}) than the one here ({encoder.digest[:12]}): bring that one"
-            " back, or preprocess again into another folder"
-        )
-    return encoder
+    return encoders.load_same(dataset.encoder, seed, f"{dataset.folder}: the data set")
 
 
 def export(

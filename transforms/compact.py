@@ -17,7 +17,6 @@ import numpy as np
 
 from transforms import encoders, files
 from transforms.encoders import Encoder
-from transforms.errors import UsageError
 
 WEIGHTS = "weights.npz"
 SHIPPED = Path(__file__).parent / "shipped"
@@ -72,15 +71,7 @@ def load_encoder(manifest: dict[str, Any]) -> Encoder | None:
     facts = manifest["encoder"]
     if facts["name"] == "none":
         return None
-    weights = "imagenet" if facts["weights"] == "file" else facts["weights"]
-    seed = manifest["provenance"]["seed"]
-    encoder = encoders.load(facts["name"], weights, features=facts["features"], seed=seed)
-    if encoder.digest != facts["digest"]:
-        raise UsageError(
-            f"the captioner was made with another {facts['name']} (digest {facts['digest'][:12]})"
-            f" than the one here ({encoder.digest[:12]}): install the versions of constraints.txt"
-        )
-    return encoder
+    return encoders.load_same(facts, manifest["provenance"]["seed"], "the captioner")
 
 
 def pack(variables: str, encoder: Encoder | None) -> tuple[list[dict[str, Any]], bytes]:

@@ -9,7 +9,7 @@ Features are `grid`, `pooled`, or the name of a cut (`transforms.encoders.cuts`)
 a trainer that computes the rest itself, and trains it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,29 @@ def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: 
         architecture=network.architecture,
         rest=upper and describe_rest(upper),
     )
+
+
+def load_same(facts: Mapping[str, Any], seed: int, source: str) -> Encoder:
+    """Load the encoder that a manifest describes.
+
+    Args:
+        facts: what the manifest says of it: `name`, `weights`, `features` and `digest`.
+        seed: that its weights were drawn from, if they were.
+        source: whose manifest it is, for an error.
+
+    Raises:
+        UsageError: it is not installed, or is another than the one described.
+    """
+    # A model file's own weights are called `file`, and loaded by default.
+    weights = "imagenet" if facts["weights"] == "file" else facts["weights"]
+    encoder = load(facts["name"], weights, features=facts["features"], seed=seed)
+    if encoder.digest != facts["digest"]:
+        raise UsageError(
+            f"{source} was made by another {facts['name']} (digest {facts['digest'][:12]}) than the"
+            f" one here ({encoder.digest[:12]}): bring that one back, as constraints.txt names it,"
+            " or make this again"
+        )
+    return encoder
 
 
 def rest(name: str, weights: str = "imagenet", *, cut: str, seed: int = 0) -> "keras.Model":
