@@ -49,16 +49,14 @@ def encode(images: str, captioner: str, engine: str) -> dict[str, Any]:
 def search(
     images: str, captioner: str, engine: str, beam_width: int, length_penalty: float
 ) -> dict[str, Any]:
-    """Search for the captions of features that are ready."""
+    """Search for the captions of features that are ready, a batch on each core."""
     parts = models.load(captioner, engine, beam_width, length_penalty)
-    features = [parts.encode(pixels(images, parts.size, start)) for start in (0, models.BATCH)]
-
-    def work() -> list[str]:
-        return [caption for one in features for caption in parts.search(one)]
-
-    words = [len(caption.split()) for caption in work()]
-    facts = _repeated(work, len(words))
-    return {**facts, "words": float(np.mean(words))}
+    starts = range(0, 4 * models.BATCH, models.BATCH)
+    features = [parts.encode(pixels(images, parts.size, start)) for start in starts]
+    captions = [caption for one in features for caption in parts.search(one)]
+    facts = _threaded(parts.search, features)
+    words = float(np.mean([len(caption.split()) for caption in captions]))
+    return {**facts, "images": facts["images"] * models.BATCH, "words": words}
 
 
 def write(count: int) -> dict[str, Any]:

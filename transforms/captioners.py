@@ -81,8 +81,8 @@ class Captioners:
     def encode(self, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Make the features of pictures.
 
-        Encoders always see `batch_size` pictures (the last batch is padded with black ones), so
-        features do not depend on how many pictures come together.
+        Encoders that compute a batch at once always see `batch_size` pictures (the last batch is
+        padded with black ones), so features do not depend on how many pictures come together.
 
         Args:
             pixels: for each captioner the same B pictures in its size, uint8
@@ -132,7 +132,7 @@ class Captioners:
 
     def _encode(self, engine: engines.Engine, pixels: np.ndarray) -> np.ndarray:
         missing = self._batch_size - len(pixels)
-        if missing:
+        if missing and not (engine.singly and len(pixels)):
             pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0)))
         return engine.encode(pixels)[: self._batch_size - missing]
 

@@ -21,6 +21,7 @@ from transforms.rejects import Reject
 from transforms.sources import ImageRef
 
 Batch = list[tuple[Content, images.Picture | Reject]]
+Captions = list[list[Caption]]  # Of each picture, best first.
 
 
 class CaptionUnit(beam.DoFn):
@@ -87,6 +88,17 @@ def caption_unit(
         # Loaded where it is needed: many a nightly run has nothing to caption.
         return batch, load(settings, performance.threads).encode(sizes.stacked(pictures))
 
+    def search(encoded: tuple[Batch, list[np.ndarray]]) -> tuple[Batch, Captions]:
+        batch, features = encoded
+        if not features:
+            return batch, []
+        return batch, load(settings, performance.threads).search(
+            features,
+            settings.search,
+            seeds=[int(c.sha256[:16], 16) for c, p in batch if isinstance(p, images.Picture)],
+            attend=ATTENTION in settings.details,
+        )
+
     batches = reading.batches(
         sources,
         input_sizes[0],
@@ -95,8 +107,10 @@ def caption_unit(
         performance.readers,
         sizes.at(decode, input_sizes),
     )
-    # A batch is encoded while captions are searched for the one before it.
-    for batch, features in ordered_map(encode, batches, 1, 2):
+    # Batches are encoded while captions are searched for those before them.
+    encoded = ordered_map(encode, batches, 1, 2)
+    searchers = performance.searchers
+    for batch, captions in ordered_map(search, encoded, searchers, searchers + 1):
         done, refused = len(rows), len(rejects)
         pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
         for content, result in batch:
@@ -110,15 +124,8 @@ def caption_unit(
                     ]
             else:
                 index += [index_line(content.sha256, ref) for ref in content.refs]
-        if pictures:
-            captions = load(settings, performance.threads).search(
-                features,
-                settings.search,
-                seeds=[int(content.sha256[:16], 16) for content, _ in pictures],
-                attend=ATTENTION in settings.details,
-            )
-            for (content, picture), found in zip(pictures, captions, strict=True):
-                rows += rows_of(content, picture, found, settings)
+        for (content, picture), found in zip(pictures, captions, strict=True):
+            rows += rows_of(content, picture, found, settings)
         reporter.add(done=len(rows) - done, rejected=len(rejects) - refused)
     facts: dict[str, Any] = {}
     if index:
@@ -143,7 +150,7 @@ def caption_unit(
 def unit_name(unit: Unit, settings: Settings) -> str:
     """Return the digest of everything that shapes a unit's file."""
     return units.digest(
-        "captions-2",
+        "captions-3",
         settings.base,
         settings.model(),
         settings.policy(),

@@ -27,6 +27,11 @@ class Performance:
         """Threads of a model's call: this worker's share of the cores, at least one."""
         return max(1, len(os.sched_getaffinity(0)) // self.workers)
 
+    @property
+    def searchers(self) -> int:
+        """Batches whose captions are searched at once: a search takes a third of its encoding."""
+        return max(1, self.threads // 2)
+
 
 def workers(options: "PipelineOptions") -> int:
     """Return how many processes of this machine the runner starts to share the work.

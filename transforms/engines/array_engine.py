@@ -14,6 +14,7 @@ class ArrayEngine(abc.ABC):
     """An `Engine` that runs the parts of a captioner by their names."""
 
     name: str
+    singly = False
 
     def __init__(self, feature_dtype: str) -> None:
         """Set what every engine needs.

@@ -31,9 +31,12 @@ class Engine(Protocol):
 
     Attributes:
         name: `tensorflow`, `onnxruntime` or `openvino`.
+        singly: whether it encodes each image of a batch by itself, so that features depend on no
+            batch's size.
     """
 
     name: str
+    singly: bool
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Turn uint8 [B, height, width, 3], RGB, into features, float32 [B, ...]."""

@@ -1,16 +1,26 @@
 """Running a captioner with OpenVINO, on CPUs."""
 
 import threading
+from queue import SimpleQueue
 from typing import Any
+
+import numpy as np
 
 from transforms.engines import onnx_files
 from transforms.engines.array_engine import ArrayEngine, Arrays
 
 
 class OpenVinoEngine(ArrayEngine):
-    """An `Engine` of OpenVINO's compiled models, one for each part."""
+    """An `Engine` of OpenVINO's compiled models, one for each part.
+
+    No call shares its work among cores, for they would wait for each other at every layer: each
+    core encodes an image of its own, whose maps stay in its cache, and each calling thread has a
+    step of its own. EfficientNet-Lite0 takes 10.7 ms of CPU an image in this way, and 14.8 ms where
+    two cores share calls of 32 images; a search takes 3.3 and 5.0 ms.
+    """
 
     name = "openvino"
+    singly = True
 
     def __init__(self, folder: str, threads: int, feature_dtype: str) -> None:
         """Load a captioner; see `transforms.engines.load`."""
@@ -22,12 +32,14 @@ class OpenVinoEngine(ArrayEngine):
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": threads,
         }
         with onnx_files.opened(folder) as place:
             models = {
                 part: core.read_model(str(place / f"{part}.onnx")) for part in onnx_files.PARTS
             }
+            _, *shape = models["encode"].inputs[0].partial_shape
+            models["encode"].reshape([1, *shape])
             compiled = {
                 part: core.compile_model(model, "CPU", settings) for part, model in models.items()
             }
@@ -37,14 +49,41 @@ class OpenVinoEngine(ArrayEngine):
         self._outputs = {
             part: [each.any_name for each in model.outputs] for part, model in models.items()
         }
-        self._locks = {part: threading.Lock() for part in compiled}
-        self._requests = {part: model.create_infer_request() for part, model in compiled.items()}
+        self._encoding = threading.Lock()
+        self._encoders = openvino.AsyncInferQueue(compiled.pop("encode"), threads)
+        self._encoders.set_callback(_keep)
+        # A request runs once at a time.
+        self._idle: dict[str, SimpleQueue[Any]] = {}
+        for part, model in compiled.items():
+            self._idle[part] = SimpleQueue()
+            for _ in range(threads):
+                self._idle[part].put(model.create_infer_request())
 
     def run(self, part: str, inputs: Arrays) -> Arrays:
         """See `ArrayEngine`."""
+        if part == "encode":
+            return {"features": self._features(inputs["pixels"])}
         known = {name: value for name, value in inputs.items() if name in self._inputs[part]}
-        # Its own memory takes the inputs as they are; results are copies, for it writes to the
-        # same place again.
-        with self._locks[part]:  # A request runs once at a time, and a worker may have threads.
-            results = self._requests[part].infer(known, share_inputs=True, share_outputs=False)
-        return dict(zip(self._outputs[part], results.to_tuple(), strict=True))
+        request = self._idle[part].get()
+        try:
+            # Its own memory takes the inputs as they are; results are copies, for it writes to the
+            # same place again.
+            results = request.infer(known, share_inputs=True, share_outputs=False)
+            return dict(zip(self._outputs[part], results.to_tuple(), strict=True))
+        finally:
+            self._idle[part].put(request)
+
+    def _features(self, pixels: np.ndarray) -> np.ndarray:
+        pixels = np.ascontiguousarray(pixels)
+        found: list[Any] = [None] * len(pixels)
+        with self._encoding:  # One batch after another has all cores.
+            for number in range(len(pixels)):
+                one = {"pixels": pixels[number : number + 1]}
+                self._encoders.start_async(one, (found, number), share_inputs=True)
+            self._encoders.wait_all()
+        return np.concatenate(found)
+
+
+def _keep(request: Any, place: tuple[list[Any], int]) -> None:
+    found, number = place
+    found[number] = request.get_output_tensor(0).data.copy()

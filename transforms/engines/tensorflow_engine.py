@@ -15,6 +15,7 @@ class TensorFlowEngine:
     """An `Engine` of the SavedModel's signatures; memory and state stay on the device."""
 
     name = "tensorflow"
+    singly = False
 
     def __init__(self, folder: str) -> None:
         """Load a captioner.
