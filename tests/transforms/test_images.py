@@ -183,12 +183,16 @@ def test_a_large_jpeg_is_close_to_one_decoded_at_full_size() -> None:
 
 
 def test_real_photographs_are_close_to_ones_decoded_at_full_size() -> None:
+    differences = []
     for path in sorted((data.shared("coco_mini") / "val2017").glob("*.jpg"))[:20]:
         for side in (64, 128, 224):
             with Image.open(path) as image:
                 whole = image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
             pixels = decode(path.read_bytes(), (side, side)).pixels
-            assert difference(pixels, np.asarray(whole)) < 1.5, (path.name, side)
+            differences.append(difference(pixels, np.asarray(whole)))
+    # For comparison: storing them at 224 pixels as JPEGs of quality 95 makes 1.8 grey levels.
+    assert np.mean(differences) < 1.0
+    assert max(differences) < 3.0
 
 
 @pytest.mark.parametrize(
