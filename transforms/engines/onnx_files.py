@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from transforms import captioner, compact
+from transforms.engines import canonical
 from transforms.errors import UsageError
 
 FOLDER = "onnx"
 PARTS = ("encode", "prepare", "step")
 OPSET = 17
 NEXT = "next_"  # Before the name of an output that is also an input's.
-_CONVERSION = "1"  # Raised when `convert` makes something else of the same SavedModel.
+_CONVERSION = "2"  # Raised when `convert` makes something else of the same SavedModel.
 
 
 def exported_with(folder: str) -> bool:
@@ -71,8 +72,7 @@ def cache_folder(digest: str) -> Path:
 def convert(model: Any, folder: Path) -> None:
     """Write a captioner's parts as ONNX files.
 
-    Twice the same model may give other bytes, for tf2onnx orders by names that it counts; what the
-    files compute is the same.
+    The same model gives the same bytes.
 
     Args:
         model: a loaded SavedModel, or what has its `signatures`.
@@ -129,7 +129,8 @@ def _convert(signature: Any, part: str) -> bytes:
         raise UsageError(
             f"this captioner cannot be made ONNX files of ({reason}): use --engine=tensorflow"
         ) from error
-    return model.SerializeToString()
+    canonical.rewrite(graph)
+    return model.SerializeToString(deterministic=True)
 
 
 def _rename(graph: Any, fresh: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tests import captioners
 from trainer.model import Captioner
 from trainer.noise import Noise
-from transforms import engines
+from transforms import captioner, engines
 from transforms.engines import Engine, onnx_files
 from transforms.errors import UsageError
 from transforms.text import START
@@ -93,9 +93,18 @@ def test_two_threads_fill_the_cache_once(
         first, second = pool.map(contents, range(2))
     assert first == second
     assert set(first) == {"encode.onnx", "prepare.onnx", "step.onnx"}
-    (kept,) = (tmp_path / "onnx-1").iterdir()
+    (kept,) = (tmp_path / "onnx-2").iterdir()
     made = kept.stat().st_mtime_ns
     assert contents(0) == first and kept.stat().st_mtime_ns == made
+
+
+def test_a_model_has_one_conversion(exported: Exported, tmp_path: Path) -> None:
+    def contents(name: str) -> list[bytes]:
+        (tmp_path / name).mkdir()
+        onnx_files.convert(captioner.load_saved_model(exported.folder), tmp_path / name)
+        return [(tmp_path / name / f"{part}.onnx").read_bytes() for part in onnx_files.PARTS]
+
+    assert contents("first") == contents("second")
 
 
 def test_engines_without_tensorflow(exported: Exported) -> None:
@@ -103,7 +112,7 @@ def test_engines_without_tensorflow(exported: Exported) -> None:
         pass
     program = """
 import sys, numpy
-from transforms import engines
+from transforms import captioner, engines
 for name in ("openvino", "onnxruntime"):
     engine = engines.load(sys.argv[1], name)
     memory, state = engine.start(engine.encode(numpy.zeros((1, 32, 32, 3), numpy.uint8)))
