@@ -12,7 +12,7 @@ from pipeline.common import options as flags
 from pipeline.common.paths import absolute
 from pipeline.common.performance import Performance, workers
 from transforms.commandline import Exit, Parser, count, run
-from transforms.engines import ENGINES
+from transforms.engines import ENGINES, PRECISIONS
 from transforms.errors import UsageError
 
 PROG = "python -m pipeline.caption"
@@ -74,6 +74,13 @@ def build_parser() -> Parser:
         help="what runs the captioner; auto: TensorFlow on a GPU, else the first of the others"
         " that is installed. See docs/engines.md",
     )
+    inputs.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="of the encoder; int8 takes a captioner that trainer.quantize has made, and another"
+        " engine than tensorflow",
+    )
     search_flags.add(parser)
     table = parser.add_argument_group("table")
     table.add_argument(
@@ -125,7 +132,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import captioner, compact, engines, sources
+    from transforms import compact, engines, sources
 
     if options.captioner and options.language:
         raise UsageError("--captioner and --language: a captioner has its language; give one only")
@@ -134,9 +141,9 @@ def resolve(options: argparse.Namespace) -> Settings:
     for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
-    digests = [captioner.digest(folder) for folder in options.captioner]
+    digests = [engines.digest(folder, options.precision) for folder in options.captioner]
     # Here and not in a worker, so that all have the same.
-    engine = engines.resolve(options.engine, options.captioner)
+    engine = engines.resolve(options.engine, options.captioner, options.precision)
     found = search_flags.resolve(options, options.captioner)
     search_flags.check_details(options.details, options.captioner)
     for spec in options.images:
@@ -157,6 +164,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         retain=options.retain,
         merge_above=options.merge_above,
         engine=engine,
+        precision=options.precision,
         overwrite=options.overwrite,
     )
 

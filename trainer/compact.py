@@ -3,16 +3,14 @@
 python -m trainer.compact --captioner=out/captioner --output=out/compact
 """
 
-import hashlib
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainer import derived
 from transforms import captioner, compact, files, tensorflow_start
 from transforms.commandline import Exit, Parser, run
 from transforms.errors import UsageError
 
-CARD = "MODEL_CARD.md"
 NOTE = """
 ## Compact form
 
@@ -47,32 +45,25 @@ def write(folder: str, output: Path) -> int:
     manifest = captioner.read_manifest(folder)
     if "compact" in manifest:
         raise UsageError(f"{folder}: this captioner is compact already")
-    if output.exists():
-        raise UsageError(f"{output}: this exists already: choose another folder")
+    if "int8" in manifest:
+        raise UsageError(
+            f"{folder}: this captioner has an int8 encoder, which a compact one does not take over:"
+            " give the one that it was made of, and quantise the result"
+        )
+    derived.check(output)
     tensorflow_start.start()
     encoder = compact.load_encoder(manifest)
-    fresh = output.parent / f"{files.TEMPORARY_PREFIX}{output.name}"
-    shutil.rmtree(fresh, ignore_errors=True)
-    (fresh / captioner.SAVED_MODEL).mkdir(parents=True)
     with captioner.local(folder, captioner.SAVED_MODEL) as source:
         graph = (source / "saved_model.pb").read_bytes()
         tensors, weights = compact.pack(str(source / "variables" / "variables"), encoder)
-    card = files.read_bytes(files.join(folder, CARD)).decode()
+    card = files.read_bytes(files.join(folder, derived.CARD)).decode()
     contents = {
         f"{captioner.SAVED_MODEL}/saved_model.pb": graph,
         compact.WEIGHTS: weights,
         "vocabulary.txt": files.read_bytes(files.join(folder, "vocabulary.txt")),
-        CARD: (card + NOTE.format(encoder=manifest["encoder"]["name"])).encode(),
+        derived.CARD: (card + NOTE.format(encoder=manifest["encoder"]["name"])).encode(),
     }
-    facts = {}
-    for name, content in contents.items():
-        (fresh / name).write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest()
-        facts[name] = {"bytes": len(content), "sha256": digest}
-    whole = {**manifest, "compact": tensors, "files": facts}
-    files.write_json(str(fresh / captioner.MANIFEST), whole)
-    fresh.rename(output)
-    return sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    return derived.write(output, {**manifest, "compact": tensors}, contents)
 
 
 if __name__ == "__main__":

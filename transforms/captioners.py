@@ -48,6 +48,7 @@ class Captioners:
         batch_size: int = captioner.BATCH_SIZE,
         engine: str = "auto",
         threads: int | None = None,
+        precision: str = "fp32",
     ) -> None:
         """Load them.
 
@@ -56,6 +57,7 @@ class Captioners:
             batch_size: pictures that one call of an encoder sees.
             engine: what runs them; see `transforms.engines.resolve`.
             threads: of one call; None for as many as there are cores.
+            precision: of the encoders, one of `transforms.engines.PRECISIONS`.
 
         Raises:
             UsageError: a directory is no finished captioner, or they do not fit together.
@@ -64,8 +66,10 @@ class Captioners:
         self._manifests = [captioner.read_manifest(folder) for folder in folders]
         self.input_sizes = input_sizes(self._manifests)
         self._batch_size = batch_size
-        engine = engines.resolve(engine, folders)
-        self._engines = [engines.load(folder, engine, threads=threads) for folder in folders]
+        engine = engines.resolve(engine, folders, precision)
+        self._engines = [
+            engines.load(folder, engine, threads=threads, precision=precision) for folder in folders
+        ]
 
     def caption(
         self,

@@ -205,12 +205,14 @@ def rows_of(
 
 def load(settings: Settings, threads: int) -> Captioners:
     """Return the captioners that the settings name."""
-    return load_captioners(settings.captioners, settings.batch_size, settings.engine, threads)
+    return load_captioners(
+        settings.captioners, settings.batch_size, settings.engine, threads, settings.precision
+    )
 
 
 @models.once
 def load_captioners(
-    folders: tuple[str, ...], batch_size: int, engine: str, threads: int
+    folders: tuple[str, ...], batch_size: int, engine: str, threads: int, precision: str
 ) -> Captioners:
     """Return the captioners of some folders."""
-    return Captioners(folders, batch_size, engine, threads)
+    return Captioners(folders, batch_size, engine, threads, precision)

@@ -20,7 +20,7 @@ class Settings:
         images: folders, globs, archives and lists.
         output: folder of the table.
         captioners: folders of the captioner, or of those that decide together.
-        captioner_digest: what `transforms.captioner.digest` returns for each, joined by `+`.
+        captioner_digest: what `transforms.engines.digest` returns for each, joined by `+`.
         search: how captions are searched.
         banned_words: the phrases of `search.banned`, as they were given.
         required_words: those of `search.required`.
@@ -35,6 +35,7 @@ class Settings:
         retain: generations before the newest that stay readable.
         merge_above: parts of less than half a unit that a table may have before they are merged.
         engine: what runs the captioner, one of `transforms.engines.ENGINES`.
+        precision: of the encoder, one of `transforms.engines.PRECISIONS`.
         overwrite: whether to begin the table anew, with nothing of the one that is there.
         base: number of the generation that is there, 0 for none.
     """
@@ -56,6 +57,7 @@ class Settings:
     retain: int = 1
     merge_above: int = 20
     engine: str = "tensorflow"
+    precision: str = "fp32"
     overwrite: bool = False
     base: int = 0
 
@@ -67,7 +69,8 @@ class Settings:
         """Return the digest of what makes an image's captions.
 
         The engine is no part of it: another one makes the same captions, with scores that differ
-        in the last digits, and no reason to make a whole table again.
+        in the last digits, and no reason to make a whole table again. The precision is, by
+        `captioner_digest`.
         """
         return units.digest("model-2", self.captioner_digest, self.search.identity(), self.details)
 
@@ -79,8 +82,8 @@ class Settings:
         """Return the flags that shaped a generation, as JSON-able values."""
         values = {"job": JOB, **dataclasses.asdict(self), "search": self.search.identity()}
         # Of the search the words are said as they were given.
-        values["engine"] = engines.describe(self.engine)
-        del values["search"]["banned"], values["search"]["required"]
+        values["engine"] = engines.describe(self.engine, self.precision)
+        del values["precision"], values["search"]["banned"], values["search"]["required"]
         # The output may be moved; the captioner is known by its digest, wherever it lies.
         # What is written beside the table, and how long it stays, shapes no row.
         beside = ("output", "captioners", "exports", "page_images", "retain", "merge_above", "base")

@@ -1,5 +1,6 @@
 """Engines: what runs an exported captioner, all behind one interface."""
 
+import hashlib
 import importlib.metadata as metadata
 import os
 from collections.abc import Sequence
@@ -11,29 +12,37 @@ from transforms.engines import onnx_files
 from transforms.engines.engine import Engine, Step
 from transforms.errors import UsageError
 
-__all__ = ["ENGINES", "Engine", "Step", "describe", "load", "resolve"]
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "Step", "describe", "digest", "load", "resolve"]
 
 # The fastest on a CPU first, each with the extra that brings it.
 ENGINES = {"openvino": "openvino", "onnxruntime": "onnx", "tensorflow": ""}
+# Of the encoder's computations; the decoder's are float32 always.
+PRECISIONS = ("fp32", "int8")
 
 
-def resolve(engine: str, folders: Sequence[str]) -> str:
+def resolve(engine: str, folders: Sequence[str], precision: str = "fp32") -> str:
     """Decide what is to run a captioner, or several that work together.
 
     `auto` means TensorFlow where there is an NVIDIA GPU. Elsewhere it is the first of `ENGINES`
-    that is installed, if the captioners have ONNX files or can get them, which they then do.
+    that is installed, if the captioners have ONNX files or can get them, which they then do. In
+    int8 it is the first but TensorFlow.
 
     Args:
         engine: one of `ENGINES`, or `auto`.
         folders: of the captioners.
+        precision: one of `PRECISIONS`.
 
     Returns:
         One of `ENGINES`.
 
     Raises:
-        UsageError: there is no such engine, or it is not installed; or the directory is no
-            finished captioner.
+        UsageError: there is no such engine or precision, or it is not installed, or not for this
+            engine or these captioners; or a directory is no finished captioner.
     """
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}: choose one of fp32, int8")
+    if precision == "int8":
+        engine = _resolve_int8(engine, folders)
     if engine == "auto":
         gpu = Path("/proc/driver/nvidia/version").exists()
         best = next(name for name in ENGINES if find_spec(name) is not None)
@@ -48,12 +57,46 @@ def resolve(engine: str, folders: Sequence[str]) -> str:
     return engine
 
 
-def describe(engine: str) -> dict[str, str]:
+def _resolve_int8(engine: str, folders: Sequence[str]) -> str:
+    """Return an engine that can, in the place of `auto`."""
+    for folder in folders:
+        onnx_files.int8_facts(folder)
+    if engine == "tensorflow":
+        raise UsageError(
+            "int8 is not for the engine tensorflow: leave out --engine, or give openvino or"
+            " onnxruntime"
+        )
+    if engine != "auto":
+        return engine
+    able = [name for name in ENGINES if name != "tensorflow" and find_spec(name) is not None]
+    if not able:
+        raise UsageError("int8 takes another engine than tensorflow: pip install -e '.[openvino]'")
+    return able[0]
+
+
+def describe(engine: str, precision: str = "fp32") -> dict[str, str]:
     """Return what a manifest tells of an engine: its name, version and precision."""
-    return {"name": engine, "version": metadata.version(engine), "precision": "fp32"}
+    return {"name": engine, "version": metadata.version(engine), "precision": precision}
 
 
-def load(folder: str, engine: str = "auto", *, threads: int | None = None) -> Engine:
+def digest(folder: str, precision: str = "fp32") -> str:
+    """Return a hexadecimal sha256 of what decides a captioner's captions in a precision.
+
+    In fp32 that is `transforms.captioner.digest`, whether it has an int8 encoder or not.
+
+    Raises:
+        UsageError: no finished captioner, or one without an int8 encoder that is to use it.
+    """
+    whole = captioner.digest(folder)
+    if precision == "fp32":
+        return whole
+    encoder = onnx_files.int8_facts(folder)["sha256"]
+    return hashlib.sha256(f"{whole} {encoder}".encode()).hexdigest()
+
+
+def load(
+    folder: str, engine: str = "auto", *, threads: int | None = None, precision: str = "fp32"
+) -> Engine:
     """Load a captioner.
 
     Args:
@@ -61,24 +104,25 @@ def load(folder: str, engine: str = "auto", *, threads: int | None = None) -> En
         engine: one of `ENGINES`, or `auto`; see `resolve`.
         threads: that one call uses; None for as many as there are cores. TensorFlow's are those
             of the whole process, which its first use decides.
+        precision: one of `PRECISIONS`.
 
     Raises:
-        UsageError: no such engine, or not installed; no finished captioner, a file that is not
+        UsageError: see `resolve`; no finished captioner, a file that is not
             the one that was exported, or one that an older version exported.
     """
     threads = threads or len(os.sched_getaffinity(0))
-    engine = resolve(engine, [folder])
+    engine = resolve(engine, [folder], precision)
     encoder = captioner.read_manifest(folder)["encoder"]
     # What a captioner's own part of the CNN computes was never stored in training.
     dtype = "float32" if "finetuned" in encoder else encoder.get("dtype", "float32")
     if engine == "openvino":
         from transforms.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(folder, threads, dtype)
+        return OpenVinoEngine(folder, threads, dtype, precision)
     if engine == "onnxruntime":
         from transforms.engines.onnxruntime_engine import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(folder, threads, dtype)
+        return OnnxRuntimeEngine(folder, threads, dtype, precision)
     from transforms.engines.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine(folder)

@@ -16,6 +16,7 @@ from transforms.errors import UsageError
 
 FOLDER = "onnx"
 PARTS = ("encode", "prepare", "step")
+INT8 = "encode_int8.onnx"  # Takes the place of the encoder.
 OPSET = 17
 NEXT = "next_"  # Before the name of an output that is also an input's.
 _CONVERSION = "2"  # Raised when `convert` makes something else of the same SavedModel.
@@ -25,6 +26,26 @@ def exported_with(folder: str) -> bool:
     """Whether a captioner has its ONNX files in its directory; raises like `read_manifest`."""
     facts = captioner.read_manifest(folder)["files"]
     return all(f"{FOLDER}/{part}.onnx" in facts for part in PARTS)
+
+
+def int8_facts(folder: str) -> dict[str, Any]:
+    """Return what a captioner's manifest says of the file of its int8 encoder.
+
+    Raises:
+        UsageError: the directory is no finished captioner, or has no int8 encoder.
+    """
+    facts = captioner.read_manifest(folder)["files"].get(f"{FOLDER}/{INT8}")
+    if facts is None:
+        raise UsageError(
+            f"{folder}: this captioner has no int8 encoder: make one that has with `python -m"
+            f" trainer.quantize --captioner={folder} --images=photos --output=out/int8`"
+        )
+    return facts
+
+
+def path(place: Path, part: str, precision: str) -> Path:
+    """Return the file of a part, of those that `opened` yields."""
+    return place / (INT8 if (part, precision) == ("encode", "int8") else f"{part}.onnx")
 
 
 def available(folder: str) -> bool:
@@ -47,7 +68,8 @@ def opened(folder: str) -> Iterator[Path]:
         folder: of the captioner, on a local disk or in a bucket.
 
     Yields:
-        A folder with `encode.onnx`, `prepare.onnx` and `step.onnx`.
+        A folder with `encode.onnx`, `prepare.onnx` and `step.onnx`, and `encode_int8.onnx` where
+        the captioner has one.
 
     Raises:
         UsageError: the directory is no finished captioner, a file is not the one that was
@@ -69,6 +91,14 @@ def cache_folder(digest: str) -> Path:
     return compact.cache(f"{FOLDER}-{_CONVERSION}", digest)
 
 
+def check_installed() -> None:
+    """Raise UsageError where what makes ONNX files is absent."""
+    if find_spec("tf2onnx") is None:
+        raise UsageError(
+            "making ONNX files takes tf2onnx, which is not installed: pip install -e '.[onnx]'"
+        )
+
+
 def convert(model: Any, folder: Path) -> None:
     """Write a captioner's parts as ONNX files.
 
@@ -81,10 +111,7 @@ def convert(model: Any, folder: Path) -> None:
     Raises:
         UsageError: tf2onnx is not installed, or ONNX lacks an operation of the captioner's.
     """
-    if find_spec("tf2onnx") is None:
-        raise UsageError(
-            "making ONNX files takes tf2onnx, which is not installed: pip install -e '.[onnx]'"
-        )
+    check_installed()
     for part in PARTS:
         (folder / f"{part}.onnx").write_bytes(_convert(model.signatures[part], part))
 

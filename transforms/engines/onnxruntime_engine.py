@@ -17,7 +17,7 @@ class OnnxRuntimeEngine(ArrayEngine):
     name = "onnxruntime"
     singly = True
 
-    def __init__(self, folder: str, threads: int, feature_dtype: str) -> None:
+    def __init__(self, folder: str, threads: int, feature_dtype: str, precision: str) -> None:
         """Load a captioner; see `transforms.engines.load`."""
         super().__init__(feature_dtype)
         import onnxruntime
@@ -28,7 +28,9 @@ class OnnxRuntimeEngine(ArrayEngine):
         with onnx_files.opened(folder) as place:
             self._sessions = {
                 part: onnxruntime.InferenceSession(
-                    str(place / f"{part}.onnx"), options, providers=["CPUExecutionProvider"]
+                    str(onnx_files.path(place, part, precision)),
+                    options,
+                    providers=["CPUExecutionProvider"],
                 )
                 for part in onnx_files.PARTS
             }

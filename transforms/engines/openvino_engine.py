@@ -22,7 +22,7 @@ class OpenVinoEngine(ArrayEngine):
     name = "openvino"
     singly = True
 
-    def __init__(self, folder: str, threads: int, feature_dtype: str) -> None:
+    def __init__(self, folder: str, threads: int, feature_dtype: str, precision: str) -> None:
         """Load a captioner; see `transforms.engines.load`."""
         super().__init__(feature_dtype)
         import openvino
@@ -36,7 +36,8 @@ class OpenVinoEngine(ArrayEngine):
         }
         with onnx_files.opened(folder) as place:
             models = {
-                part: core.read_model(str(place / f"{part}.onnx")) for part in onnx_files.PARTS
+                part: core.read_model(str(onnx_files.path(place, part, precision)))
+                for part in onnx_files.PARTS
             }
             _, *shape = models["encode"].inputs[0].partial_shape
             models["encode"].reshape([1, *shape])
