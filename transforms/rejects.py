@@ -52,7 +52,7 @@ _RETRYABLE = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True, order=True, slots=True)
 class Reject:
     """One row of `rejects.parquet`.
 

@@ -11,7 +11,7 @@ from apache_beam import pvalue
 from pipeline.captioning import compare, details, parts, sizes
 from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import ATTENTION, Settings
-from pipeline.common import models, progress, reading, units
+from pipeline.common import memory, models, progress, reading, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from transforms import captioner, captioners, images, isolation
@@ -33,6 +33,10 @@ class CaptionUnit(beam.DoFn):
     def __init__(self, settings: Settings, performance: Performance) -> None:
         self._settings = settings
         self._performance = performance
+
+    def setup(self) -> None:
+        """Prepare the worker process."""
+        memory.steady()
 
     def process(self, unit: Unit, total: int) -> Iterator[Any]:
         """Yield the report of one unit; `total` is the number of images of all units."""

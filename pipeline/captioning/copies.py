@@ -17,7 +17,7 @@ from transforms.sources import ImageRef
 COPIES = "copies"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Copy:
     """An image that gets the row of another name of its bytes.
 

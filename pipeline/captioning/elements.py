@@ -7,7 +7,7 @@ from transforms.rejects import Reject
 from transforms.sources import ImageRef
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
     """What an earlier run committed of an image: a line of a part's index.
 
@@ -34,7 +34,7 @@ class Entry:
     reject: Reject | None
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True, order=True, slots=True)
 class Kept:
     """An image whose line and row stay as an earlier run wrote them.
 
@@ -54,7 +54,7 @@ class Kept:
     counted: bool
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Found:
     """A listed image, with what is committed of it, if anything is."""
 
@@ -62,7 +62,7 @@ class Found:
     entry: Entry | None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Content:
     """The bytes of an image, under all the names that they have.
 
@@ -77,7 +77,7 @@ class Content:
     replaced: tuple[Entry, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Unit:
     """Images that are captioned in one call and written to one file."""
 

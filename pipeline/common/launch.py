@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from pipeline.common import books, claims, failures, locks, progress, run_report
+from pipeline.common import books, claims, failures, locks, memory, progress, run_report
 from transforms import files
 from transforms.commandline import Exit
 from transforms.errors import UsageError
@@ -100,6 +100,8 @@ def dry_run(build: Callable[[beam.Pipeline, str], None], options: PipelineOption
 
 def _run(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> None:
     failures.quieten()
+    # Local runners plan and work in this process; other workers see to it themselves.
+    memory.steady()
     try:
         pipeline = beam.Pipeline(options=options)
         build(pipeline)

@@ -5,7 +5,7 @@ import dataclasses
 from transforms.sources import ImageRef
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Planned:
     """An image that is to be encoded."""
 
@@ -15,7 +15,7 @@ class Planned:
     split: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Copied:
     """A name of an image whose bytes are already in the data set under another name."""
 
@@ -27,7 +27,7 @@ class Copied:
     captions: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Unit:
     """Images of one split that are encoded in one call and written to one file."""
 

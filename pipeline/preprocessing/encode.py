@@ -6,7 +6,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from pipeline.common import models, progress, reading, units
+from pipeline.common import memory, models, progress, reading, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
@@ -24,6 +24,10 @@ class EncodeUnit(beam.DoFn):
     def __init__(self, settings: Settings, performance: Performance) -> None:
         self._settings = settings
         self._performance = performance
+
+    def setup(self) -> None:
+        """Prepare the worker process."""
+        memory.steady()
 
     def process(self, unit: Unit, vocabulary: text.Vocabulary, total: int) -> Iterator[UnitReport]:
         """Yield the report of one unit.

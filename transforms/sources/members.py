@@ -11,7 +11,7 @@ from transforms.sources.reference import ImageRef, SourceError, Span, ZipMember
 _COMPANIONS = frozenset({"json", "txt", "cls", "caption", "text"})
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class File:
     """A file that a listing found.
 

@@ -19,7 +19,7 @@ class SourceError(Exception):
         self.message = message
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Span:
     """Bytes of an archive that are the image file as it was.
 
@@ -36,7 +36,7 @@ class Span:
     part: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ZipMember:
     """A member of a zip: offset of its local header, stored bytes, method and checksum."""
 
@@ -47,7 +47,7 @@ class ZipMember:
     crc: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
     """A value of a Parquet file: its column, its row group and the row within that."""
 
@@ -57,7 +57,7 @@ class Cell:
     row: int
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True, order=True, slots=True)
 class ImageRef:
     """A reference to an image.
 
