@@ -12,6 +12,7 @@ from pipeline.captioning.elements import Unit
 from pipeline.captioning.plan import plan
 from pipeline.captioning.settings import Settings
 from pipeline.common.performance import Performance
+from pipeline.common.sums import counted
 from transforms import captions_table
 
 
@@ -20,7 +21,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
     settings = based(settings)
     planned = plan(pipeline, settings)
     captioned = planned.units | "Caption" >> beam.ParDo(
-        CaptionUnit(settings, performance), pvalue.AsSingleton(planned.wanted)
+        CaptionUnit(settings, performance), planned.wanted
     ).with_outputs(compare.KEPT, main="reports")
     generation = settings.base + 1
     carried = (
@@ -57,7 +58,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
         pvalue.AsList(remade),
         pvalue.AsList(merged),
         pvalue.AsList(planned.rejects),
-        pvalue.AsSingleton(planned.listed),
+        planned.listed,
     )
 
 
@@ -75,7 +76,7 @@ def build_dry_run(pipeline: beam.Pipeline, settings: Settings, path: str) -> Non
     """Add the plan alone, and write a summary of it for people to a local file."""
     settings = based(settings)
     planned = plan(pipeline, settings)
-    counted = planned.kept | "Counted" >> beam.Filter(lambda kept: kept.counted)
+    still = planned.kept | "Counted" >> beam.Filter(lambda kept: kept.counted)
     _ = (
         pipeline
         | "Once" >> beam.Create([None])
@@ -85,9 +86,9 @@ def build_dry_run(pipeline: beam.Pipeline, settings: Settings, path: str) -> Non
             path,
             settings,
             pvalue.AsList(planned.units),
-            pvalue.AsSingleton(planned.listed),
-            pvalue.AsSingleton(counted | "CountKept" >> beam.combiners.Count.Globally()),
-            pvalue.AsSingleton(planned.copies | "CountCopies" >> beam.combiners.Count.Globally()),
+            planned.listed,
+            still | "CountKept" >> counted(),
+            planned.copies | "CountCopies" >> counted(),
         )
     )
 

@@ -12,6 +12,7 @@ from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import Settings
 from pipeline.common import fingerprints, tables, units
 from pipeline.common.listing import list_sources
+from pipeline.common.sums import counted, summed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Plan:
     kept: beam.PCollection
     copies: beam.PCollection
     base: beam.PCollection
-    listed: beam.PCollection
-    wanted: beam.PCollection
+    listed: pvalue.AsSingleton
+    wanted: pvalue.AsSingleton
 
 
 def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
@@ -80,10 +81,10 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         | "Divide" >> beam.ParDo(copies.Divide()).with_outputs(copies.COPIES, main="contents")
     )
     contents = divided["contents"]
-    total = contents | "CountContents" >> beam.combiners.Count.Globally()
+    total = contents | "CountContents" >> counted()
     grouped = (
         contents
-        | "Bucket" >> beam.Map(bucketed, settings.unit_size, pvalue.AsSingleton(total))
+        | "Bucket" >> beam.Map(bucketed, settings.unit_size, total)
         | "ByUnit" >> beam.GroupByKey()
         | "Unit" >> beam.MapTuple(make_unit)
     )
@@ -96,7 +97,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         listed=found.count,
         wanted=contents
         | "Names" >> beam.Map(lambda content: len(content.refs))
-        | "CountWanted" >> beam.CombineGlobally(sum),
+        | "CountWanted" >> summed(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
+from pipeline.common.sums import counted
 from transforms import sources
 from transforms.rejects import Reject
 from transforms.sources import File
@@ -20,12 +21,12 @@ class Listed:
     Attributes:
         images: `ImageRef`s.
         rejects: `Reject`s of archives and members that are refused.
-        count: one number, the images and the rejects.
+        count: the number of images and rejects.
     """
 
     images: beam.PCollection
     rejects: beam.PCollection
-    count: beam.PCollection
+    count: pvalue.AsSingleton
 
 
 def list_sources(pipeline: beam.Pipeline, specs: Sequence[str]) -> Listed:
@@ -39,9 +40,7 @@ def list_sources(pipeline: beam.Pipeline, specs: Sequence[str]) -> Listed:
         | "Expand" >> beam.FlatMap(expand).with_outputs("rejects", main="images")
     )
     count = (
-        (listed.images, listed.rejects)
-        | "Listed" >> beam.Flatten()
-        | "CountListed" >> beam.combiners.Count.Globally()
+        (listed.images, listed.rejects) | "Listed" >> beam.Flatten() | "CountListed" >> counted()
     )
     return Listed(listed.images, listed.rejects, count)
 

@@ -83,6 +83,8 @@ def _beam_options(parser: Parser, arguments: list[str]) -> "PipelineOptions":
     # Beam itself only logs a flag that it does not know, and runs with the default.
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from pipeline.common.beam_options import Options
+
     beam = Parser(parser.prog, "")
     registered = _Registrar(beam)
     for options_class in PipelineOptions.__subclasses__():
@@ -91,7 +93,7 @@ def _beam_options(parser: Parser, arguments: list[str]) -> "PipelineOptions":
             add(registered)
     _, unknown = beam.parse_known_args(arguments)
     refuse_unknown(unknown, [*parser.flags(), *beam.flags()], parser.prog)
-    return PipelineOptions(arguments, runner=_runner(arguments))
+    return Options(arguments, runner=_runner(arguments))
 
 
 def _runner(arguments: list[str]) -> str:

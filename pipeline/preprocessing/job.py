@@ -31,7 +31,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
     reports = planned.units | "Encode" >> beam.ParDo(
         EncodeUnit(settings, performance),
         pvalue.AsSingleton(vocabulary),
-        pvalue.AsSingleton(planned.total),
+        planned.total,
     )
     _ = (
         pipeline
@@ -44,8 +44,8 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
             pvalue.AsList(reports),
             pvalue.AsList(planned.lost),
             pvalue.AsList(planned.copies),
-            pvalue.AsSingleton(planned.listed),
-            pvalue.AsSingleton(planned.captions_read),
+            planned.listed,
+            planned.captions_read,
         )
     )
 

@@ -12,6 +12,7 @@ from apache_beam import pvalue
 
 from pipeline.common import fingerprints, units
 from pipeline.common.listing import list_sources
+from pipeline.common.sums import counted, summed
 from pipeline.preprocessing.elements import Copied, Planned, Unit
 from pipeline.preprocessing.settings import Settings
 from transforms import annotations, files, joining, splits
@@ -41,9 +42,9 @@ class Plan:
     kept: beam.PCollection
     lost: beam.PCollection
     copies: beam.PCollection
-    total: beam.PCollection
-    listed: beam.PCollection
-    captions_read: beam.PCollection
+    total: pvalue.AsSingleton
+    listed: pvalue.AsSingleton
+    captions_read: pvalue.AsSingleton
 
 
 def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
@@ -89,7 +90,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         | "Resolve" >> beam.FlatMap(resolve_copies, settings).with_outputs("copies", main="kept")
     )
     kept = resolved.kept
-    total = kept | "CountKept" >> beam.combiners.Count.Globally()
+    total = kept | "CountKept" >> counted()
     sizes = (
         kept | "Split" >> beam.Map(lambda image: image.split) | beam.combiners.Count.PerElement()
     )
@@ -102,7 +103,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     captions_read = (
         annotated
         | "CaptionsOf" >> beam.Map(lambda pair: len(pair[1].captions))
-        | "SumCaptions" >> beam.CombineGlobally(sum)
+        | "SumCaptions" >> summed()
     )
     return Plan(
         units=grouped,
