@@ -1,5 +1,6 @@
-"""Starting TensorFlow without its greeting."""
+"""Starting TensorFlow without its greeting, and with a worker's share of the cores."""
 
+import contextlib
 import os
 import re
 import sys
@@ -11,14 +12,27 @@ _GREETING = re.compile(
 )
 
 
-def start() -> None:
+def start(threads: int | None = None) -> None:
     """Import TensorFlow and find its devices; only unusual messages reach stderr.
 
     The messages come from C++ and pass by Python's streams, so the file descriptor is diverted
-    for the seconds that this takes. Does nothing where TensorFlow is already imported.
+    for the seconds that this takes, where TensorFlow is not yet imported.
+
+    Args:
+        threads: that its calls may use; None for as many as there are cores. Counts before its
+            first operation in a process, which starts them.
     """
-    if "tensorflow" in sys.modules:
-        return
+    if "tensorflow" not in sys.modules:
+        _import()
+    if threads:
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):  # They run already.
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def _import() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     saved = os.dup(2)

@@ -12,6 +12,7 @@ from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Settings
 from transforms import encoders, files, images, isolation, records, tensorflow_start, text, views
+from transforms.prefetch import ordered_map
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode
 
@@ -38,6 +39,8 @@ class EncodeUnit(beam.DoFn):
             total: images of the whole job, for the progress.
         """
         settings = self._settings
+        if settings.encoder != "none":
+            tensorflow_start.start(self._performance.threads)
         name = unit_name(unit, settings, vocabulary)
         reporter = progress.Reporter(settings.output, total)
 
@@ -72,7 +75,8 @@ def encode_unit(
     rejects: list[Reject] = []
     counts = {"images": 0, "captions": 0, "rejected": 0, "lost": 0}
 
-    def encoded() -> Iterator[bytes]:
+    def batches() -> Iterator[tuple[list[Any], int]]:
+        """Yield batches of what is kept, each with the number of what is not."""
         sources = [(image, image.ref, image.sha256) for image in unit.images]
         limits = images.Limits(truncated=settings.truncated)
         for batch in reading.batches(
@@ -102,9 +106,19 @@ def encode_unit(
                         else _caption_reject(image, "none of its captions has a word")
                     )
             counts["images"] += len(kept)
-            for view in ("", *_views(unit, settings)):
-                yield from _encode_batch(kept, settings, view)
-            reporter.add(done=len(kept), rejected=len(batch) - len(kept))
+            yield kept, len(batch) - len(kept)
+
+    def encode(batch: tuple[list[Any], int]) -> tuple[list[bytes], int, int]:
+        kept, refused = batch
+        chosen = ("", *_views(unit, settings))
+        lines = [line for view in chosen for line in _encode_batch(kept, settings, view)]
+        return lines, len(kept), refused
+
+    def encoded() -> Iterator[bytes]:
+        # One batch is written, of another records are made, and a third is in the CNN.
+        for lines, done, refused in ordered_map(encode, batches(), 2, 3):
+            yield from lines
+            reporter.add(done=done, rejected=refused)
 
     file = f"data/{unit.split}-{name}.tfrecord"
     path = files.join(settings.output, file)

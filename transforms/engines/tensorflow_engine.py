@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms import captioner
+from transforms import captioner, tensorflow_start
 from transforms.engines.engine import Step
 from transforms.errors import UsageError
 
@@ -17,16 +17,18 @@ class TensorFlowEngine:
     name = "tensorflow"
     singly = False
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, threads: int) -> None:
         """Load a captioner.
 
         Args:
             folder: of the captioner, on a local disk or in a bucket.
+            threads: of the whole process, if this is its first use of TensorFlow.
 
         Raises:
             UsageError: no finished captioner, a file that is not the one that was exported, or
                 one that an older version exported.
         """
+        tensorflow_start.start(threads)
         import tensorflow as tf
 
         self._model = captioner.load_saved_model(folder)
