@@ -93,10 +93,10 @@ class Captioners:
                 [B, height, width, 3], RGB.
 
         Returns:
-            For each captioner, float32 [B, ...].
+            For each captioner [B, ...], float32 or float16.
         """
         return [
-            np.concatenate(
+            joined(
                 [
                     self._encode(engine, each[start : start + self._batch_size])
                     for start in range(0, max(len(each), 1), self._batch_size)
@@ -162,6 +162,11 @@ class Captioners:
                 return shape[0], shape[1]
         side = math.isqrt(positions)
         return (side, side) if side * side == positions else (1, positions)
+
+
+def joined(batches: Sequence[np.ndarray]) -> np.ndarray:
+    """Return batches as one, which costs nothing where there is but one."""
+    return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
 
 def input_sizes(manifests: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:

@@ -39,7 +39,10 @@ class Engine(Protocol):
     singly: bool
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Turn uint8 [B, height, width, 3], RGB, into features, float32 [B, ...]."""
+        """Turn uint8 [B, height, width, 3], RGB, into features [B, ...].
+
+        They have the precision that they have in training, and its dtype or float32.
+        """
 
     def start(self, features: np.ndarray) -> tuple[Any, Any]:
         """Return the memory of B images, and the state before the first word with K = 1."""

@@ -41,6 +41,8 @@ class OpenVinoEngine(ArrayEngine):
             }
             _, *shape = models["encode"].inputs[0].partial_shape
             models["encode"].reshape([1, *shape])
+            for part in ("encode", "prepare"):
+                models[part] = _with_features(models[part], part, feature_dtype)
             compiled = {
                 part: core.compile_model(model, "CPU", settings) for part, model in models.items()
             }
@@ -62,8 +64,6 @@ class OpenVinoEngine(ArrayEngine):
 
     def run(self, part: str, inputs: Arrays) -> Arrays:
         """See `ArrayEngine`."""
-        if part == "encode":
-            return {"features": self._features(inputs["pixels"])}
         known = {name: value for name, value in inputs.items() if name in self._inputs[part]}
         request = self._idle[part].get()
         try:
@@ -74,7 +74,8 @@ class OpenVinoEngine(ArrayEngine):
         finally:
             self._idle[part].put(request)
 
-    def _features(self, pixels: np.ndarray) -> np.ndarray:
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
         pixels = np.ascontiguousarray(pixels)
         found: list[Any] = [None] * len(pixels)
         with self._encoding:  # One batch after another has all cores.
@@ -83,6 +84,19 @@ class OpenVinoEngine(ArrayEngine):
                 self._encoders.start_async(one, (found, number), share_inputs=True)
             self._encoders.wait_all()
         return np.concatenate(found)
+
+
+def _with_features(model: Any, part: str, dtype: str) -> Any:
+    """Return a part whose features are rounded to a dtype, and of that dtype.
+
+    It takes OpenVINO a fiftieth of numpy's time, which is a twentieth of the encoder's.
+    """
+    from openvino import Type, preprocess
+
+    prepared = preprocess.PrePostProcessor(model)
+    features = prepared.output() if part == "encode" else prepared.input()
+    features.tensor().set_element_type(Type(np.dtype(dtype)))
+    return prepared.build()
 
 
 def _keep(request: Any, place: tuple[list[Any], int]) -> None:
