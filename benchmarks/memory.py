@@ -1,6 +1,6 @@
 """Whether `pipeline.caption` needs more memory or time an image for ten times as many images.
 
-    python -m benchmarks.memory --captioner=out/captioner
+    python -m benchmarks.memory
 
 Whole jobs in processes that begin, with small images: plan, captions, books, and then a second run
 on the same output, which compares everything with the table and finds nothing to do.

@@ -54,11 +54,10 @@ def load(folder: str, engine: str, beam_width: int, length_penalty: float) -> Pa
 
 def savedmodel(folder: str, beam_width: int, length_penalty: float) -> Parts:
     """Load a captioner's SavedModel in TensorFlow, with the search that is inside its graph."""
-    tensorflow_start.start()
+    manifest = captioner.read_manifest(folder)
+    model = captioner.load_saved_model(folder)
     import tensorflow as tf
 
-    manifest = captioner.read_manifest(folder)
-    model = tf.saved_model.load(f"{folder}/{captioner.SAVED_MODEL}")
     encode, search = model.signatures["encode"], model.signatures["caption_features"]
     width, penalty = tf.constant(beam_width), tf.constant(length_penalty, tf.float32)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import photos
 from pipeline.common.paths import absolute
+from transforms import compact
 from transforms.commandline import Parser, parse_strictly, positive
 from transforms.errors import UsageError
 
@@ -38,7 +39,9 @@ def parser(prog: str, description: str, name: str, parts: Sequence[str]) -> Pars
 
 def add_captioner(result: Parser) -> None:
     """Add the flags of captioning."""
-    result.add_argument("--captioner", required=True, help="folder of a captioner")
+    result.add_argument(
+        "--captioner", help="folder of a captioner; default: the English one of the package"
+    )
     result.add_argument("--beam_width", type=positive, default=3, help="hypotheses kept")
     result.add_argument("--length_penalty", type=float, default=0.7, help="see pipeline.caption")
     result.add_argument(
@@ -58,6 +61,10 @@ def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
         if part not in settings.known_parts:
             known = ", ".join(settings.known_parts)
             raise UsageError(f"--parts={part}: there is no such part; use some of {known}")
+    if hasattr(settings, "captioner") and not settings.captioner:
+        settings.captioner = compact.shipped("en")
+        if not settings.captioner:
+            raise UsageError("--captioner is missing: this package comes without one")
     # Runs are processes of their own, with another working folder.
     for name in ("images", "work", "captioner", "dataset"):
         if getattr(settings, name, ""):

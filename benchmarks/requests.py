@@ -1,6 +1,6 @@
 """How many requests a captioning job makes of a bucket, for an image and for a unit of work.
 
-    python -m benchmarks.requests --captioner=out/captioner
+    python -m benchmarks.requests
 
 Runs the job on a store of this machine that speaks Google Cloud Storage, as the tests have it, with
 several numbers of images and units, and solves for what each costs. Needs `.[dev]`.

@@ -64,5 +64,7 @@ def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> 
     finally:
         ray.shutdown()
     timed = int(np.sum(done > done[0]))
+    if not timed:
+        raise ValueError(f"{len(done)} images are one batch: nothing is left to be timed")
     seconds = float(done[-1] - done[0])
     return {"images": timed, "seconds": seconds, "cpu_seconds": share * seconds}
