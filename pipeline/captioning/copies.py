@@ -1,4 +1,4 @@
-"""New names of bytes that are captioned already: they get their rows from the table."""
+"""New names of bytes that the table knows: they get their rows and rejects from it."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,11 +7,12 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from pipeline.captioning import parts
+from pipeline.captioning import compare, parts
 from pipeline.captioning.caption_unit import index_line
 from pipeline.captioning.elements import Content, Entry, Found, Part, PartReport
 from pipeline.captioning.settings import Settings
 from pipeline.common import units
+from transforms.rejects import Reject
 from transforms.sources import ImageRef
 
 COPIES = "copies"
@@ -19,35 +20,42 @@ COPIES = "copies"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Copy:
-    """An image that gets the row of another name of its bytes.
+    """An image that gets the row or the reject of another name of its bytes.
 
     Attributes:
-        key: of the committed image that has the row.
+        key: of the committed image.
         sha256: of the bytes of both.
         ref: the image.
+        reject: why it has no row; None where it gets one.
     """
 
     key: str
     sha256: str
     ref: ImageRef
+    reject: Reject | None
 
 
 class Divide(beam.DoFn):
-    """Tells contents that are to be captioned from those whose caption is in the table.
+    """Tells contents that are to be captioned from those of which the table knows what comes.
 
     Takes (sha256, {"work": [Found], "committed": [Entry]}), the entries being `usable`. Outputs:
         contents: `Content`s to caption.
-        copies: (name of the part that has the row, `Copy`).
+        copies: (name of the part that has the committed image, `Copy`).
+        rejects: `Reject`s of images whose bytes were rejected under another name.
     """
 
     def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[Any]:
         """Yield what is to become of the images of one content."""
         sha256, sides = element
         found: list[Found] = sorted(sides["work"], key=lambda image: image.ref)
-        entry = min(sides["committed"], key=lambda entry: (entry.key, entry.uri), default=None)
+        entry = min(sides["committed"], key=_preference, default=None)
         if entry is not None:
             for image in found:
-                copy = Copy(entry.key, sha256, image.ref)
+                reject = entry.reject
+                if reject is not None:
+                    reject = dataclasses.replace(reject, key=image.ref.key, uri=image.ref.uri)
+                    yield pvalue.TaggedOutput(compare.REJECTS, reject)
+                copy = Copy(entry.key, sha256, image.ref, reject)
                 yield pvalue.TaggedOutput(COPIES, (entry.part, copy))
         elif found:
             yield Content(
@@ -58,19 +66,22 @@ class Divide(beam.DoFn):
 
 
 def usable(entry: Entry, settings: Settings) -> bool:
-    """Whether the row of a committed image is what this run would write for its bytes."""
-    if entry.reject is not None or settings.recaption == "all":
+    """Whether what is committed of an image is what this run would make of its bytes."""
+    if settings.recaption == "all":
         return False
+    if entry.reject is not None:
+        # What the decoder says is of the bytes; a damaged archive is of the place.
+        return entry.reject.stage == "decode" and entry.policy == settings.policy()
     return settings.recaption == "never" or entry.model == settings.model()
 
 
 def write(
     element: tuple[str, Iterable[Copy]], base: Mapping[str, Part], output: str, generation: int
 ) -> PartReport:
-    """Write the part of a table that has the rows of one other part under new names.
+    """Write the part of a table that has the rows and rejects of one other part under new names.
 
     Args:
-        element: name of the part that has the rows, and what is to be copied.
+        element: name of that other part, and what is to be copied.
         base: the parts of the generation before, by name.
         output: of the job.
         generation: the number of the generation that is being made.
@@ -78,11 +89,18 @@ def write(
     source, found = element
     copies = sorted(found, key=lambda copy: copy.ref)
     entry = base[source].entry
-    wanted = {copy.key for copy in copies}
-    have = {row["key"]: row for row in parts.read(output, entry["data"]) if row["key"] in wanted}
-    rows = [{**have[c.key], "key": c.ref.key, "uri": c.ref.uri} for c in copies]
-    index = [index_line(copy.sha256, copy.ref) for copy in copies]
+    captioned = [copy for copy in copies if copy.reject is None]
+    wanted = {copy.key for copy in captioned}
+    data = entry["data"] if wanted else None
+    have = {row["key"]: row for row in parts.read(output, data) if row["key"] in wanted}
+    rows = [{**have[c.key], "key": c.ref.key, "uri": c.ref.uri} for c in captioned]
+    index = [index_line(copy.sha256, copy.ref, copy.reject) for copy in copies]
     name = units.digest("copies-1", generation, source, rows, index)
     facts = {field: entry[field] for field in ("model", "policy")}
     part = parts.write(output, name, rows, index, {**facts, "generation": generation})
     return PartReport(name, part, done=len(rows))
+
+
+def _preference(entry: Entry) -> tuple[bool, str, str]:
+    # A row of a run that accepted what another refused counts as it does for its own name.
+    return entry.reject is not None, entry.key, entry.uri

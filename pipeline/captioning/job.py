@@ -111,7 +111,7 @@ def summarise(
         lines.append(f"table: generation {settings.base}")
     lines.append(f"images: {listed:,}, of which {kept:,} stay as an earlier run left them")
     if copied:
-        lines.append(f"new names of captioned bytes: {copied:,}")
+        lines.append(f"new names of bytes that the table knows: {copied:,}")
     lines.append(f"to caption: {names:,}, of which {contents:,} have different content")
     lines.append(f"units: {len(planned)}")
     Path(path).write_text("\n".join(lines) + "\n")

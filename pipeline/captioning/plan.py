@@ -23,7 +23,7 @@ class Plan:
         units: `Unit`s of work.
         rejects: `Reject`s of listed images.
         kept: `Kept`, what stays of the table as it is.
-        copies: (name of a part, `copies.Copy`), rows of the table that other names get as well.
+        copies: (name of a part, `copies.Copy`), what other names get of the table as well.
         base: (name, `Part`) of the table as it is.
         listed: one number, the images found.
         wanted: one number, the images to caption.
@@ -70,15 +70,16 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     def both(tag: str) -> beam.PCollection:
         return (compared[tag], read[tag]) | f"All {tag}" >> beam.Flatten()
 
-    captioned = (
+    known = (
         committed
         | "Usable" >> beam.Filter(lambda item: copies.usable(item[1], settings))
         | "EntryContent" >> beam.Map(lambda item: (item[1].sha256, item[1]))
     )
     divided = (
-        {"work": both(compare.WORK), "committed": captioned}
+        {"work": both(compare.WORK), "committed": known}
         | "ByContent" >> beam.CoGroupByKey()
-        | "Divide" >> beam.ParDo(copies.Divide()).with_outputs(copies.COPIES, main="contents")
+        | "Divide"
+        >> beam.ParDo(copies.Divide()).with_outputs(copies.COPIES, compare.REJECTS, main="contents")
     )
     contents = divided["contents"]
     total = contents | "CountContents" >> counted()
@@ -90,7 +91,8 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     )
     return Plan(
         units=grouped,
-        rejects=(found.rejects, both(compare.REJECTS)) | "Rejects" >> beam.Flatten(),
+        rejects=(found.rejects, both(compare.REJECTS), divided[compare.REJECTS])
+        | "Rejects" >> beam.Flatten(),
         kept=both(compare.KEPT),
         copies=divided[copies.COPIES],
         base=base,

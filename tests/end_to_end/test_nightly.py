@@ -141,7 +141,7 @@ def test_what_may_succeed_later_is_tried_again_and_keeps_the_row_that_it_had(
     assert rows(output)["4.jpg"]["sha256"] != before["sha256"]
 
 
-def test_new_names_of_captioned_bytes_get_their_rows_without_a_model(
+def test_new_names_of_known_bytes_get_their_rows_and_rejects_without_a_decoder_or_model(
     run: Run,
     images: Path,
     output: Path,
@@ -155,11 +155,15 @@ def test_new_names_of_captioned_bytes_get_their_rows_without_a_model(
     (images / "new name.jpg").write_bytes(jpegs[4])
     (images / "another.jpg").write_bytes(jpegs[4])
     (images / "1.jpg").write_bytes(jpegs[2])
+    (images / "6.jpg").write_bytes((images / "broken.jpg").read_bytes())
+    refused = dict.fromkeys(("broken.jpg", "6.jpg"), "image_not_an_image")
     with monkeypatch.context() as patch:
-        patch.delattr(caption_unit, "load_captioners")
+        # Nothing is decoded, and no model loaded.
+        patch.delattr(caption_unit, "caption_unit")
         run("--beam_width=3")
         after = rows(output)
-        assert books(output) == {"done": 3, "rejected": 1, "committed": 6}
+        assert books(output) == {"done": 3, "rejected": 2, "committed": 6}
+        assert codes(output) == refused
         for name, source in (("new name", "4"), ("another", "4"), ("1", "2")):
             place = {"key": f"{name}.jpg", "uri": str(images / f"{name}.jpg")}
             assert after[f"{name}.jpg"] == first[f"{source}.jpg"] | place
@@ -169,7 +173,8 @@ def test_new_names_of_captioned_bytes_get_their_rows_without_a_model(
         images.rename(tmp_path / "moved")
         flags = [f"--captioner={captioner_folder}", f"--output={output}", "--beam_width=3"]
         caption.main([f"--images={tmp_path / 'moved'}", *flags])
-        assert books(output) == {"done": 9, "rejected": 1, "committed": 0}
+        assert books(output) == {"done": 9, "rejected": 2, "committed": 0}
+        assert codes(output) == refused
         before = tree(output)
         caption.main([f"--images={tmp_path / 'moved'}", *flags])
         assert tree(output) == before
@@ -201,9 +206,10 @@ def test_a_reject_is_reconsidered_where_what_is_accepted_has_changed(
     (images / "short.jpg").write_bytes(jpegs[COUNT][:-40])
     run()
     assert codes(output)["short.jpg"] == "image_truncated"
+    shutil.copy(images / "short.jpg", images / "copied.jpg")
     run("--truncated=accept")
-    assert books(output) == {"done": 1, "rejected": 1, "committed": 7}
-    assert "short.jpg" in rows(output)
+    assert books(output) == {"done": 2, "rejected": 1, "committed": 7}
+    assert {"short.jpg", "copied.jpg"} <= rows(output).keys()
 
 
 def test_another_search_is_a_new_generation_unless_told_otherwise(
