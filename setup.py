@@ -30,7 +30,7 @@ REQUIRES = [
 # What only some users need, by the name that pip takes in brackets.
 EXTRAS = {
     "onnx": ["onnx", "onnxruntime", "tf2onnx"],
-    "openvino": ["nncf", "onnx", "openvino", "tf2onnx"],
+    "openvino": ["onnx", "openvino", "tf2onnx"],
     "hub": ["keras-hub"],
     "tune": ["matplotlib", "optuna"],
 }
