@@ -12,10 +12,11 @@ from typing import Any
 from trainer import model_card, training_page
 from trainer.configuration import Configuration
 from trainer.model import Captioner
-from transforms import encoders, files, manifests
+from transforms import captioner, encoders, files, manifests
 from transforms.captioner import FORMAT, MANIFEST, SAVED_MODEL
 from transforms.dataset import Dataset
 from transforms.encoders import Encoder
+from transforms.engines import onnx_files
 from transforms.pages.training import Example
 
 VOCABULARY = "vocabulary.txt"
@@ -23,7 +24,7 @@ WEIGHTS = "weights.weights.h5"
 CARD = "MODEL_CARD.md"
 HISTORY = "history.json"
 PAGE = "training.html"
-_ENTRIES = {MANIFEST, VOCABULARY, WEIGHTS, SAVED_MODEL, CARD, HISTORY, PAGE}
+_ENTRIES = {MANIFEST, VOCABULARY, WEIGHTS, SAVED_MODEL, CARD, HISTORY, PAGE, onnx_files.FOLDER}
 
 
 def check(folder: str, dataset: Dataset) -> None:
@@ -146,6 +147,27 @@ def _describe_encoder(
     if "rest" not in dataset.encoder:
         return dataset.encoder
     return {**dataset.encoder, "finetuned": configuration.finetunes(metrics["epoch"] - 1)}
+
+
+def add_onnx(folder: str) -> None:
+    """Give a captioner its ONNX files, which engines otherwise make at first use.
+
+    What it was remains whole all the while: its manifest names them when all are there.
+
+    Args:
+        folder: of a finished captioner, on a local disk or in a bucket.
+
+    Raises:
+        UsageError: tf2onnx is not installed, ONNX lacks an operation, or there is no captioner.
+        OSError: the folder cannot be written.
+    """
+    manifest = captioner.read_manifest(folder)
+    with onnx_files.opened(folder) as made:
+        for part in onnx_files.PARTS:
+            name = f"{onnx_files.FOLDER}/{part}.onnx"
+            content = (made / f"{part}.onnx").read_bytes()
+            manifest["files"][name] = files.write_bytes(files.join(folder, name), content)
+    files.write_json(files.join(folder, MANIFEST), manifest)
 
 
 def hardware() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from trainer.checkpoint import CHECKPOINT
 from transforms import commandline, files, tensorflow_start
 from transforms.commandline import Exit
 from transforms.dataset import Dataset, open_dataset
+from transforms.engines import onnx_files
 from transforms.errors import UsageError
 
 
@@ -48,6 +49,12 @@ def parser() -> commandline.Parser:
         default="auto",
         help="train on one device, on all GPUs, or on several machines (by TF_CONFIG)",
     )
+    result.add_argument(
+        "--onnx",
+        action="store_true",
+        help="write ONNX files too, so that captioning with OpenVINO or ONNX Runtime need not make"
+        " them at its first use; also for a captioner that is there already",
+    )
     result.add_argument("--license", default="", help="licence of the captioner, for its card")
     result.add_argument(
         "--data_note", default="", help="Markdown about the data and its terms, for the card"
@@ -66,12 +73,15 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     source, output = explicit.pop("dataset"), explicit.pop("output").rstrip("/")
     strategy = explicit.pop("strategy")
     preset, max_minutes = explicit.pop("preset"), explicit.pop("max_minutes")
+    onnx = explicit.pop("onnx")
     licence, data_note = explicit.pop("license"), explicit.pop("data_note")
     resolved = presets.resolve(preset, explicit)
     dataset = open_dataset(source)
     resolved.check(dataset.grid_shape)
     check_splits(dataset)
     check_references(dataset, resolved)
+    if onnx:
+        onnx_files.check_installed()
     tensorflow_start.start()
     from trainer import distribution, export, fit
 
@@ -83,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     export.check(output, dataset)
     if runs.claim(output, runs.identity(resolved, dataset)):
         print(f"{output}: already trained", file=sys.stderr)
+        if onnx and not onnx_files.exported_with(output):
+            export.add_onnx(output)
         return Exit.DONE
     working = files.join(output, runs.WORKING)
     fitted = fit.fit(dataset, resolved, working, max_minutes, replicas)
@@ -94,12 +106,14 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         metrics=fitted.metrics,
         history=fitted.state.history,
         seconds=fitted.state.seconds,
-        flags={"preset": preset, "max_minutes": max_minutes},
+        flags={"preset": preset, "max_minutes": max_minutes} | ({"onnx": True} if onnx else {}),
         license=licence,
         data_note=data_note,
         examples=fitted.examples,
     )
     files.delete(files.join(working, CHECKPOINT))
+    if onnx:
+        export.add_onnx(output)
     print(f"{output}: dev CIDEr {fitted.metrics['scores']['CIDEr']:.4f}", file=sys.stderr)
     return Exit.DONE
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -6,8 +7,10 @@ import pytest
 
 from tests.trainer import toy
 from trainer import task
+from transforms import engines
 from transforms.captioner import Captioner
 from transforms.commandline import Exit
+from transforms.engines import onnx_files
 from transforms.errors import UsageError
 
 SMALL = ["--units=16", "--embedding=8", "--hidden=16", "--attention_units=8", "--batch_images=4"]
@@ -60,6 +63,33 @@ def test_the_same_command_again_has_nothing_to_do(trained, capsys):
     assert task.main(flags) == Exit.DONE
     assert (output / "captioner.json").stat().st_mtime_ns == before
     assert "already trained" in capsys.readouterr().err
+
+
+def test_onnx_files_spare_captioning_tensorflow(trained, tmp_path):
+    output, flags = trained
+    before = {path: path.read_bytes() for path in (output / "saved_model").rglob("*.*")}
+    # Also of a captioner that is there already; again they stay as they are.
+    for _ in range(2):
+        assert task.main([*flags, "--onnx"]) == Exit.DONE
+    assert onnx_files.exported_with(str(output))
+    assert before == {path: path.read_bytes() for path in before}
+    program = """
+import sys, numpy
+from transforms import engines
+for name in ("openvino", "onnxruntime"):
+    engine = engines.load(sys.argv[1], name)
+    memory, state = engine.start(engine.encode(numpy.zeros((1, 32, 32, 3), numpy.uint8)))
+    assert engine.step(numpy.array([[1]]), state, memory).log_probs.shape[:2] == (1, 1)
+heavy = {"tensorflow", "keras", "tf2onnx"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    # A worker has no cache, and nowhere to make one.
+    environment = {**os.environ, "BEAMCAP_CACHE": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", program, output], check=True, env=environment)
+    assert not (tmp_path / "cache").exists()
+    (output / "onnx" / "step.onnx").write_bytes(b"\0" * (output / "onnx/step.onnx").stat().st_size)
+    with pytest.raises(UsageError, match=r"step\.onnx is not the file"):
+        engines.load(str(output), "onnxruntime")
 
 
 def test_an_output_of_another_run_is_refused(trained, data):
