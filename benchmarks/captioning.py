@@ -9,15 +9,19 @@ in turn, and the median counts. The peers need `pip install -e '.[peers]'`.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks import options, photos, report
 from benchmarks.harness import Contender, Measured, compare
 from benchmarks.report import Goal, number, percent
+from trainer import quantize
+from transforms import captioner
 from transforms.commandline import Exit, Parser, positive, run
+from transforms.engines import PRECISIONS
 
 PROG = "python -m benchmarks.captioning"
-PARTS = ("parts", "peers", "workers", "growth")
+PARTS = ("parts", "peers", "workers", "growth", "precision")
 STAGES = ("read", "decode and resize", "encoder", "beam search", "write")
 # Images a peer needs to be timed well, as a share of those of the job.
 SLOW = {"Keras loop": 0.1, "ViT-GPT2": 0.012, "BLIP-base": 0.008}
@@ -42,8 +46,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             measured, found = peers(settings, job)
         elif part == "workers":
             measured, found = workers(settings)
-        else:
+        elif part == "growth":
             measured, found = growth(settings)
+        else:
+            measured, found = precision(settings), []
         facts[part] = [one.as_json() for one in measured]
         goals += found
         # What is known is kept, however the rest ends.
@@ -273,6 +279,63 @@ def growth(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
         Goal(f"time an image, {many.name} / {few.name}", time, 1.10, most=True),
         Goal(f"peak memory, {many.name} / {few.name}", memory, 1.10, most=True),
     ]
+
+
+def precision(settings: argparse.Namespace) -> list[Measured]:
+    """Measure the encoder and the job in fp32 and in int8."""
+    images, warm = options.pictures(settings, settings.count), options.warm(settings)
+    some = photos.take(images, min(settings.count, 500), settings.work)
+    folder = quantised(settings, some)
+    chosen = argparse.Namespace(**{**vars(settings), "captioner": folder})
+    contenders = []
+    for engine in settings.engines:
+        for each in PRECISIONS if engine != "tensorflow" else ():
+            arguments = {
+                "images": some,
+                "captioner": folder,
+                "engine": engine,
+                "precision": each,
+            }
+            name, flags = f"{engine}, {each}", [f"--precision={each}"]
+            contenders += [
+                Contender(f"encoder, {name}", "benchmarks.stages:encode", arguments),
+                job(f"job, {name}", images, warm, chosen, settings.count, engine, flags),
+            ]
+    measured = compare(contenders, settings.rounds)
+    print(f"\n## fp32 and int8\n\n{precision_table(measured)}")
+    return measured
+
+
+def precision_table(measured: Sequence[Measured]) -> str:
+    """Return the table of precisions: what is measured in int8 beside the same in fp32."""
+    found = {one.name: one for one in measured}
+    rows = []
+    for one in measured:
+        fp32 = found[one.name.replace("int8", "fp32")]
+        cpu = fp32.cpu_seconds_per_image / one.cpu_seconds_per_image
+        rows.append(
+            [
+                one.name if not one.problem else f"{one.name}: {one.problem[:60]}",
+                number(one.rate),
+                f"{number(one.cpu_seconds_per_image * 1000)} ms",
+                number(one.rate / fp32.rate),
+                number(cpu),
+            ]
+        )
+    header = ["", "images/s", "CPU an image", "as fast as fp32", "by CPU"]
+    return report.table(header, rows)
+
+
+def quantised(settings: argparse.Namespace, images: str) -> str:
+    """Return a captioner with an int8 encoder, made of one that has none where need be."""
+    facts = captioner.read_manifest(settings.captioner)
+    if "int8" in facts:
+        return settings.captioner
+    folder = Path(settings.work, f"int8-{captioner.digest(settings.captioner)[:16]}")
+    if not folder.exists():
+        # How fast it is does not depend on the pictures.
+        quantize.write(settings.captioner, [images], 100, folder)
+    return str(folder)
 
 
 def job(

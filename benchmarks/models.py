@@ -24,7 +24,9 @@ class Parts(NamedTuple):
     search: Callable[[Any], list[str]]
 
 
-def load(folder: str, engine: str, beam_width: int, length_penalty: float) -> Parts:
+def load(
+    folder: str, engine: str, beam_width: int, length_penalty: float, precision: str = "fp32"
+) -> Parts:
     """Load a captioner in an engine, with the search that the job uses with it.
 
     Args:
@@ -32,6 +34,7 @@ def load(folder: str, engine: str, beam_width: int, length_penalty: float) -> Pa
         engine: one of `transforms.engines.ENGINES`.
         beam_width: hypotheses kept.
         length_penalty: see `SearchOptions`.
+        precision: of the encoder, one of `transforms.engines.PRECISIONS`.
     """
     from transforms import engines
     from transforms.search import SearchOptions, search
@@ -42,7 +45,7 @@ def load(folder: str, engine: str, beam_width: int, length_penalty: float) -> Pa
     manifest = captioner.read_manifest(folder)
     words = Vocabulary.from_text(files.read_bytes(f"{folder}/vocabulary.txt").decode())
     options = SearchOptions(beam_width=beam_width, length_penalty=length_penalty)
-    loaded = engines.load(folder, engine)
+    loaded = engines.load(folder, engine, precision=precision)
 
     def captions(features: Any) -> list[str]:
         found = search([loaded], [features], options, manifest["text"]["max_length"])

@@ -39,9 +39,9 @@ def decode(images: str, size: tuple[int, int]) -> dict[str, Any]:
     return _threaded(lambda one: decoder.decode(one, (size[0], size[1])), data)
 
 
-def encode(images: str, captioner: str, engine: str) -> dict[str, Any]:
+def encode(images: str, captioner: str, engine: str, precision: str = "fp32") -> dict[str, Any]:
     """Run the encoder on batches that are ready: the ceiling of the job."""
-    parts = models.load(captioner, engine, 3, 0.7)
+    parts = models.load(captioner, engine, 3, 0.7, precision)
     batch = pixels(images, parts.size)
     return _repeated(lambda: np.asarray(parts.encode(batch)), len(batch))
 

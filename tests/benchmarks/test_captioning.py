@@ -33,6 +33,30 @@ def test_parts_are_measured_and_shown(
     assert len(facts["goals"]) == 2
 
 
+def test_precisions_are_measured_side_by_side(
+    captioner_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captioning.main(
+        [
+            f"--captioner={captioner_folder}",
+            f"--work={tmp_path}",
+            "--engines=onnxruntime",
+            "--parts=precision",
+            "--count=4",
+            "--rounds=1",
+        ]
+    )
+    shown = capsys.readouterr().out
+    for name in (
+        "encoder, onnxruntime, fp32",
+        "encoder, onnxruntime, int8",
+        "job, onnxruntime, int8",
+    ):
+        assert f"| {name} " in shown
+    facts = json.loads((tmp_path / "captioning.json").read_text())
+    assert all("images_per_second" in one for one in facts["precision"]), facts["precision"]
+
+
 def test_goals_of_stages() -> None:
     def taking(name: str, seconds: float) -> Measured:
         return Measured(name, [{"images": 1, "seconds": seconds, "cpu_seconds": seconds}])
