@@ -1,5 +1,7 @@
 """Flags: the job's own, Beam's, and nothing else."""
 
+import copy
+
 import pytest
 
 from pipeline.common import options
@@ -12,6 +14,17 @@ def test_own_flags_and_beams_are_told_apart() -> None:
     own, beam = options.parse(PARSER, ["--unit_size=7", "--direct_num_workers=2", "--output=x"])
     assert (own.unit_size, own.output) == (7, "x")
     assert beam.get_all_options()["direct_num_workers"] == 2
+
+
+def test_views_of_beams_options_are_the_same_options() -> None:
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+    _, beam = options.parse(PARSER, ["--direct_num_workers=2"])
+    view = beam.view_as(DirectOptions)
+    assert beam.view_as(DirectOptions) is view
+    view.direct_num_workers = 3
+    assert copy.deepcopy(beam).view_as(DirectOptions).direct_num_workers == 3
+    assert view.view_as(PipelineOptions).get_all_options()["direct_num_workers"] == 3
 
 
 @pytest.mark.parametrize(

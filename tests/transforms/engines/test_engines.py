@@ -79,6 +79,8 @@ def test_features_are_rounded_as_in_training(exported: Exported, engine: Engine)
     wanted = engines.load(exported.folder, "tensorflow").encode(pixels)
     # One float16 step at most.
     np.testing.assert_allclose(features, wanted, rtol=1e-3)
+    if engine.singly:
+        np.testing.assert_array_equal(engine.encode(pixels[3:]), features[3:])
 
 
 def test_two_threads_fill_the_cache_once(
