@@ -68,11 +68,14 @@ class Settings:
     def model(self) -> str:
         """Return the digest of what makes an image's captions.
 
-        The engine is no part of it: another one makes the same captions, with scores that differ
-        in the last digits, and no reason to make a whole table again. The precision is, by
-        `captioner_digest`.
+        In fp32 the engine is no part of it: another one makes the same captions, with scores that
+        differ in the last digits, and no reason to make a whole table again. In int8 engines round
+        in other places, and one in five captions is another.
         """
-        return units.digest("model-2", self.captioner_digest, self.search.identity(), self.details)
+        rounding = () if self.precision == "fp32" else (self.engine,)
+        return units.digest(
+            "model-2", self.captioner_digest, self.search.identity(), self.details, *rounding
+        )
 
     def policy(self) -> str:
         """Return the digest of what decides whether an image is refused for good."""

@@ -93,8 +93,10 @@ def test_a_table_knows_its_precision(
     assert engine["name"] != "tensorflow"
     captions = {row["key"]: row["caption"] for row in captions_table.rows(f"{tmp_path}/table")}
     assert len(captions) == 20
-    assert run("--precision=int8", "--engine=onnxruntime")[1] == 2
+    assert run("--precision=int8")[1] == 2
     assert "nothing new" in capsys.readouterr().err
+    # The engines round in other places.
+    assert run("--precision=int8", "--engine=onnxruntime")[1] == 3
 
 
 def test_int8_is_refused_where_it_cannot_be(
