@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         goals += found
         # What is known is kept, however the rest ends.
         report.write(settings.json, facts)
-    print(f"\n## Goals\n\n{report.goals(goals)}")
+    if goals:
+        print(f"\n## Goals\n\n{report.goals(goals)}")
     facts["goals"] = [vars(goal) | {"verdict": goal.verdict} for goal in goals]
     report.write(settings.json, facts)
     return Exit.DONE
