@@ -33,6 +33,9 @@ class OpenVinoEngine(ArrayEngine):
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
+            # By itself every process would tie its threads to the same first cores, and the search
+            # to the core of one of the encoder's streams.
+            "ENABLE_CPU_PINNING": False,
         }
         with onnx_files.opened(folder) as place:
             models = {
