@@ -92,11 +92,11 @@ class Work:
     """
 
     image_bytes: float = 110_000
-    read: float = 0.0003
-    decode: float = 0.0059
-    encode: float = 0.015
-    search: float = 0.0059
-    write: float = 0.000015
+    read: float = 0.0004
+    decode: float = 0.0023
+    encode: float = 0.0125
+    search: float = 0.0029
+    write: float = 0.00001
     plan: float = 0.00024
     reference_bytes: float = 400
     shuffles: float = 5
