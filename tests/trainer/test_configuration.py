@@ -33,7 +33,8 @@ def test_what_cannot_work_is_refused_with_the_remedy(changes, shape, message):
 
 
 def test_each_preset_works_with_the_data_set_it_is_for():
-    shapes = {"attention-lstm": GRID, "seed-gru": (1280,), "seed-lstm": None}
+    recipes = dict.fromkeys(("attention-lstm", "fast", "frozen", "best"), GRID)
+    shapes = {**recipes, "seed-gru": (1280,), "seed-lstm": None}
     assert shapes.keys() == PRESETS.keys()
     for name, shape in shapes.items():
         resolve(name, {}).check(shape)
