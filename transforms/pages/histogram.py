@@ -5,6 +5,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from transforms.pages.plots import Tick
+
 WIDTH, HEIGHT = 480.0, 180.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 8.0, 10.0, 24.0
 BINS = 20
@@ -20,14 +22,6 @@ class Bar:
     height: float
     label: str
     count: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Tick:
-    """A mark on an axis."""
-
-    position: float
-    label: str
 
 
 @dataclasses.dataclass(frozen=True)
