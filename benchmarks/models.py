@@ -17,11 +17,13 @@ class Parts(NamedTuple):
         size: (height, width) of its pictures, in pixels.
         encode: uint8 [B, height, width, 3] to features of the engine's own kind.
         search: features to captions.
+        held: what must live as long as they do.
     """
 
     size: tuple[int, int]
     encode: Callable[[np.ndarray], Any]
     search: Callable[[Any], list[str]]
+    held: Any = None
 
 
 def load(
@@ -68,14 +70,12 @@ def savedmodel(folder: str, beam_width: int, length_penalty: float) -> Parts:
         found = search(features=features, beam_width=width, length_penalty=penalty)["caption"]
         return [caption.decode() for caption in found.numpy()]
 
-    # The model must outlive its signatures.
-    parts = Parts(
+    return Parts(
         size=tuple(manifest["encoder"]["input_size"]),
         encode=lambda pixels: encode(pixels=tf.constant(pixels))["features"],
         search=captions,
+        held=model,  # A SavedModel's signatures do not keep it alive.
     )
-    captions.model = model  # type: ignore[attr-defined]  # only held
-    return parts
 
 
 def keras_encoder(folder: str) -> Any:

@@ -6,6 +6,7 @@ The same command continues a search that was killed; more --trials make it longe
 """
 
 import dataclasses
+import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -93,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             f"{source}: some of its captions were written by a captioner, and folds of train would"
             " be judged by them: give --validation=dev"
         )
-    _import_optuna()
+    _check_installed()
     tensorflow_start.start()
     from trainer.tuning import folds, report, search
     from trainer.tuning.journal import Journal
@@ -125,11 +126,9 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     return Exit.DONE
 
 
-def _import_optuna() -> None:
-    try:
-        import optuna  # noqa: F401  # Only to find out before work starts whether it is there.
-    except ImportError as error:
-        raise UsageError("the choice of settings needs Optuna: pip install -e '.[tune]'") from error
+def _check_installed() -> None:
+    if importlib.util.find_spec("optuna") is None:
+        raise UsageError("the choice of settings needs Optuna: pip install -e '.[tune]'")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ the time is taken from the first batch that is done to the last.
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> 
     from transforms.captioner import read_manifest
 
     size = tuple(read_manifest(captioner)["encoder"]["input_size"])
-    root = os.getcwd()  # noqa: PTH109  # where the modules of the benchmarks are found
+    # Where the modules of the benchmarks are found.
+    root = str(Path.cwd())
     ray.init(
         num_cpus=child.CORES,
         include_dashboard=False,

@@ -126,14 +126,15 @@ def _kept(
         is_fit: whether one that is open can still reach the image.
     """
     assert ref.place is not None
+    # The kind of archive is in the name, so that what is found by it is a T of `open_archive`.
     name = (ref.stream, type(ref.place), ref.place.archive, ref.modified)
     # While it is lent, nobody else finds it; after an error it is not kept.
     archive = _OPEN.archives.pop(name, None)
     with parsing():
-        if archive is not None and not is_fit(archive):  # type: ignore[arg-type]  # same name
+        if archive is not None and not is_fit(archive):  # type: ignore[arg-type]  # is a T
             archive.close()
             archive = None
-        lent: T = open_archive() if archive is None else archive  # type: ignore[assignment]  # likewise
+        lent: T = open_archive() if archive is None else archive  # type: ignore[assignment]  # is a T
         try:
             yield lent
         except BaseException:
