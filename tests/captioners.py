@@ -1,5 +1,7 @@
 """Small data sets and captioners for tests: untrained, but whole."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,29 @@ def write(folder: str | Path, data: Dataset, captioner: Captioner, **changes: An
         configuration=captioner.configuration,
         **arguments,
     )
+
+
+# Run apart: what this process has imported already would hide what the engines import.
+_LIGHT = """
+import sys, numpy
+from transforms import captioner, engines
+for name in ("openvino", "onnxruntime"):
+    engine = engines.load(sys.argv[1], name)
+    memory, state = engine.start(engine.encode(numpy.zeros((1, 32, 32, 3), numpy.uint8)))
+    assert engine.step(numpy.array([[1]]), state, memory).log_probs.shape[:2] == (1, 1)
+heavy = {"tensorflow", "keras", "apache_beam", "tf2onnx"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def check_light_engines(folder: str | Path, **options: Any) -> None:
+    """Check that ONNX files are encoded and decoded with, by a process without TensorFlow.
+
+    Args:
+        folder: of a captioner whose ONNX files are there, for pictures of 32 x 32.
+        options: of the process.
+    """
+    subprocess.run([sys.executable, "-c", _LIGHT, folder], check=True, **options)
 
 
 def spell(

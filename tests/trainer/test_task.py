@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests import captioners
 from tests.trainer import toy
 from trainer import task
 from transforms import engines
@@ -73,19 +74,9 @@ def test_onnx_files_spare_captioning_tensorflow(trained, tmp_path):
         assert task.main([*flags, "--onnx"]) == Exit.DONE
     assert onnx_files.exported_with(str(output))
     assert before == {path: path.read_bytes() for path in before}
-    program = """
-import sys, numpy
-from transforms import engines
-for name in ("openvino", "onnxruntime"):
-    engine = engines.load(sys.argv[1], name)
-    memory, state = engine.start(engine.encode(numpy.zeros((1, 32, 32, 3), numpy.uint8)))
-    assert engine.step(numpy.array([[1]]), state, memory).log_probs.shape[:2] == (1, 1)
-heavy = {"tensorflow", "keras", "tf2onnx"} & set(sys.modules)
-assert not heavy, heavy
-"""
     # A worker has no cache, and nowhere to make one.
     environment = {**os.environ, "BEAMCAP_CACHE": str(tmp_path / "cache")}
-    subprocess.run([sys.executable, "-c", program, output], check=True, env=environment)
+    captioners.check_light_engines(output, env=environment)
     assert not (tmp_path / "cache").exists()
     (output / "onnx" / "step.onnx").write_bytes(b"\0" * (output / "onnx/step.onnx").stat().st_size)
     with pytest.raises(UsageError, match=r"step\.onnx is not the file"):

@@ -1,7 +1,5 @@
 """Engines: each runs the exported graph as the model in Python runs."""
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -112,17 +110,7 @@ def test_a_model_has_one_conversion(exported: Exported, tmp_path: Path) -> None:
 def test_engines_without_tensorflow(exported: Exported) -> None:
     with onnx_files.opened(exported.folder):
         pass
-    program = """
-import sys, numpy
-from transforms import captioner, engines
-for name in ("openvino", "onnxruntime"):
-    engine = engines.load(sys.argv[1], name)
-    memory, state = engine.start(engine.encode(numpy.zeros((1, 32, 32, 3), numpy.uint8)))
-    assert engine.step(numpy.array([[1]]), state, memory).log_probs.shape[:2] == (1, 1)
-heavy = {"tensorflow", "keras", "apache_beam"} & set(sys.modules)
-assert not heavy, heavy
-"""
-    subprocess.run([sys.executable, "-c", program, exported.folder], check=True)
+    captioners.check_light_engines(exported.folder)
 
 
 def test_an_engine_that_does_not_exist(exported: Exported) -> None:
