@@ -18,6 +18,7 @@ def rewrite(graph: Any) -> None:
     """
     if any(each.HasField("g") or each.graphs for n in graph.node for each in n.attribute):
         return
+    _join_copies(graph)
     nodes = _ordered(graph)
     kept = {value.name for value in (*graph.input, *graph.output)}
     fresh: dict[str, str] = {name: name for name in kept} | {"": ""}
@@ -53,6 +54,38 @@ def rewrite(graph: Any) -> None:
     graph.node.extend(nodes)
     graph.initializer.extend(constants)
     graph.name, graph.doc_string = "graph", ""
+
+
+def _join_copies(graph: Any) -> None:
+    """Make, of values that are copies of each other, the first output of the graph the original.
+
+    Which of them the others are copied from differs from one conversion to the next.
+    """
+    made = {name for node in graph.node for name in node.output}
+    originals = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Identity" and node.input[0] in made
+    }
+
+    def original(name: str) -> str:
+        while name in originals:
+            name = originals[name]
+        return name
+
+    outputs: dict[str, list[str]] = {}  # By what they are copies of.
+    for value in graph.output:
+        outputs.setdefault(original(value.name), []).append(value.name)
+    first = {source: names[0] for source, names in outputs.items()}
+    nodes = [node for node in graph.node if node.output[0] not in originals]
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [first.get(original(name), original(name)) for name in names]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for source, names in outputs.items():
+        for copy in names[1:]:
+            graph.node.add(op_type="Identity", input=[first[source]], output=[copy])
 
 
 def _ordered(graph: Any) -> list[Any]:
