@@ -357,6 +357,7 @@ def job(
         "count": count,
         "flags": [
             f"--captioner={settings.captioner}",
+            "--search=beam",
             f"--beam_width={settings.beam_width}",
             f"--length_penalty={settings.length_penalty}",
             "--page_images=0",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer import derived
-from transforms import captioner, compact, files, tensorflow_start
+from transforms import captioner, compact, files, manifests, ngrams, tensorflow_start
 from transforms.commandline import Exit, Parser, run
 from transforms.errors import UsageError
 
@@ -57,10 +57,11 @@ def write(folder: str, output: Path) -> int:
         graph = (source / "saved_model.pb").read_bytes()
         tensors, weights = compact.pack(str(source / "variables" / "variables"), encoder)
     card = files.read_bytes(files.join(folder, derived.CARD)).decode()
+    same = [name for name in ("vocabulary.txt", ngrams.NAME) if name in manifest["files"]]
     contents = {
         f"{captioner.SAVED_MODEL}/saved_model.pb": graph,
         compact.WEIGHTS: weights,
-        "vocabulary.txt": files.read_bytes(files.join(folder, "vocabulary.txt")),
+        **{name: manifests.read_file(folder, manifest, name) for name in same},
         derived.CARD: (card + NOTE.format(encoder=manifest["encoder"]["name"])).encode(),
     }
     return derived.write(output, {**manifest, "compact": tensors}, contents)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer import model_card, training_page
+from trainer import ngrams as train_ngrams
 from trainer.configuration import Configuration
 from trainer.model import Captioner
-from transforms import captioner, encoders, files, manifests
+from transforms import captioner, encoders, files, manifests, ngrams
 from transforms.captioner import FORMAT, MANIFEST, SAVED_MODEL
 from transforms.dataset import Dataset
 from transforms.encoders import Encoder
@@ -24,7 +25,17 @@ WEIGHTS = "weights.weights.h5"
 CARD = "MODEL_CARD.md"
 HISTORY = "history.json"
 PAGE = "training.html"
-_ENTRIES = {MANIFEST, VOCABULARY, WEIGHTS, SAVED_MODEL, CARD, HISTORY, PAGE, onnx_files.FOLDER}
+_ENTRIES = {
+    MANIFEST,
+    VOCABULARY,
+    ngrams.NAME,
+    WEIGHTS,
+    SAVED_MODEL,
+    CARD,
+    HISTORY,
+    PAGE,
+    onnx_files.FOLDER,
+}
 
 
 def check(folder: str, dataset: Dataset) -> None:
@@ -197,6 +208,8 @@ def _write(
     from trainer.stable_graph import stabilise
 
     (folder / VOCABULARY).write_bytes(dataset.vocabulary.to_text().encode())
+    frequencies = train_ngrams.count(dataset).to_text(dataset.vocabulary)
+    (folder / ngrams.NAME).write_bytes(frequencies.encode())
     files.write_json(str(folder / HISTORY), [dict(row) for row in history])
     for name, text in texts.items():
         if text:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms import compact, files, manifests, tensorflow_start
+from transforms import compact, files, manifests, ngrams, tensorflow_start
 from transforms.errors import UsageError
 
 MANIFEST = "captioner.json"
@@ -40,10 +40,11 @@ def read_manifest(folder: str) -> dict[str, Any]:
 
 
 def digest(folder: str) -> str:
-    """Return a hexadecimal sha256 of what decides a captioner's captions: its SavedModel.
+    """Return a hexadecimal sha256 of what decides a captioner's captions.
 
-    Trained again with the same result, a captioner keeps its digest; the rest of its directory
-    tells of the training, with times.
+    That is its SavedModel, and the frequencies of n-grams where it has them. Trained again with
+    the same result, a captioner keeps its digest; the rest of its directory tells of the training,
+    with times.
 
     Raises:
         UsageError: the directory is no finished captioner.
@@ -52,7 +53,7 @@ def digest(folder: str) -> str:
     model = {
         name: facts[name]["sha256"]
         for name in facts
-        if name.startswith(f"{SAVED_MODEL}/") or name == compact.WEIGHTS
+        if name.startswith(f"{SAVED_MODEL}/") or name in (compact.WEIGHTS, ngrams.NAME)
     }
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
 

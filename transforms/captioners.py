@@ -1,13 +1,14 @@
 """Captioning pictures with a captioner, or with several that decide together."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from transforms import captioner, engines, files
+from transforms import captioner, engines, files, manifests, ngrams
 from transforms.errors import UsageError
 from transforms.search import Hypothesis, SearchOptions, search
 from transforms.text import Vocabulary, join
@@ -62,6 +63,7 @@ class Captioners:
         Raises:
             UsageError: a directory is no finished captioner, or they do not fit together.
         """
+        self._first = folders[0]
         self._vocabulary = shared_vocabulary(folders)
         self._manifests = [captioner.read_manifest(folder) for folder in folders]
         self.input_sizes = input_sizes(self._manifests)
@@ -130,9 +132,21 @@ class Captioners:
             batch = slice(start, start + self._batch_size)
             these = [each[batch] for each in features]
             drawn = None if seeds is None else seeds[batch]
-            found = search(self._engines, these, options, longest, seeds=drawn, attend=attend)
+            found = search(
+                self._engines,
+                these,
+                options,
+                longest,
+                seeds=drawn,
+                frequencies=self._frequencies if options.method == "consensus" else None,
+                attend=attend,
+            )
             results += [[self._caption(hypothesis) for hypothesis in each] for each in found]
         return results
+
+    @functools.cached_property
+    def _frequencies(self) -> ngrams.Frequencies:
+        return frequencies(self._first, self._vocabulary)
 
     def _encode(self, engine: engines.Engine, pixels: np.ndarray) -> np.ndarray:
         missing = self._batch_size - len(pixels)
@@ -162,6 +176,26 @@ class Captioners:
                 return shape[0], shape[1]
         side = math.isqrt(positions)
         return (side, side) if side * side == positions else (1, positions)
+
+
+def frequencies(folder: str, vocabulary: Vocabulary) -> ngrams.Frequencies:
+    """Return how frequent n-grams are in the captions that a captioner was trained on.
+
+    Args:
+        folder: of the captioner, the first of several that work together.
+        vocabulary: its words.
+
+    Raises:
+        UsageError: the captioner does not say so, or its file is not the one that was exported.
+    """
+    manifest = captioner.read_manifest(folder)
+    if ngrams.NAME not in manifest["files"]:
+        raise UsageError(
+            f"{folder}: it has no {ngrams.NAME}, which a consensus needs: train and export it again"
+            " with `python -m trainer.task`, or choose another search"
+        )
+    content = manifests.read_file(folder, manifest, ngrams.NAME)
+    return ngrams.Frequencies.from_bytes(content, vocabulary, f"{folder}/{ngrams.NAME}")
 
 
 def joined(batches: Sequence[np.ndarray]) -> np.ndarray:

@@ -18,6 +18,7 @@ from transforms import captioner, captioners, images, isolation
 from transforms.captioners import Caption, Captioners
 from transforms.prefetch import ordered_map
 from transforms.rejects import Reject
+from transforms.search import seed_of
 from transforms.sources import ImageRef
 
 Batch = list[tuple[Content, images.Picture | Reject]]
@@ -99,7 +100,7 @@ def caption_unit(
         return batch, load(settings, performance.threads).search(
             features,
             settings.search,
-            seeds=[int(c.sha256[:16], 16) for c, p in batch if isinstance(p, images.Picture)],
+            seeds=[seed_of(c.sha256) for c, p in batch if isinstance(p, images.Picture)],
             attend=ATTENTION in settings.details,
         )
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from pipeline.captioning.settings import ATTENTION, DETAILS, WORDS
 from transforms.commandline import Parser, count, positive
 from transforms.errors import UsageError
-from transforms.search import METHODS, SearchOptions
+from transforms.search import CONSENSUS, METHODS, SearchOptions
 
 if TYPE_CHECKING:
     from transforms.text import Vocabulary
 
 # Which searches a flag is for, with the option's name where it is another.
-BEAMS, DRAWN = ("beam", "diverse"), ("nucleus",)
+BEAMS, DRAWN = ("beam", "diverse", "consensus"), ("nucleus", "consensus")
 FOR = {
     "beam_width": (BEAMS, "beam_width"),
     "beam_groups": (("diverse",), "groups"),
     "diversity": (("diverse",), "diversity"),
-    "top_p": (DRAWN, "top_p"),
+    "top_p": (("nucleus",), "top_p"),
     "temperature": (DRAWN, "temperature"),
     "samples": (DRAWN, "samples"),
     "seed": (DRAWN, "seed"),
@@ -34,8 +34,13 @@ def add(parser: Parser) -> None:
     """Add the flags to a command's parser."""
     group = parser.add_argument_group("search", "See docs/search.md.")
     add = group.add_argument
-    add("--search", choices=METHODS, default="beam", help="how captions are searched")
-    add("--beam_width", type=positive, help="hypotheses kept; default: the captioner's")
+    add("--search", choices=METHODS, help="how captions are searched; default: the captioner's")
+    add(
+        "--beam_width",
+        type=positive,
+        help="hypotheses kept; default: the captioner's, or for a consensus"
+        f" {CONSENSUS['beam_width']} where that is made for another search",
+    )
     add(
         "--length_penalty",
         type=float,
@@ -61,10 +66,16 @@ def add(parser: Parser) -> None:
     add(
         "--temperature",
         type=float,
-        help=f"nucleus: below 1 likely words gain; default: {DEFAULTS.temperature}",
+        help="nucleus, consensus: below 1 likely words gain; default:"
+        f" {DEFAULTS.temperature}, {CONSENSUS['temperature']}",
     )
-    add("--samples", type=positive, help=f"nucleus: captions; default: {DEFAULTS.samples}")
-    add("--seed", type=count, help=f"nucleus: of the drawing; default: {DEFAULTS.seed}")
+    add(
+        "--samples",
+        type=positive,
+        help="nucleus, consensus: captions to draw; default:"
+        f" {DEFAULTS.samples}, {CONSENSUS['samples']}",
+    )
+    add("--seed", type=count, help=f"nucleus, consensus: of the drawing; default: {DEFAULTS.seed}")
     add(
         "--banned_words",
         default="",
@@ -117,14 +128,22 @@ def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, An
 
     manifest = captioner.read_manifest(folders[0])
     vocabulary, text = captioners.shared_vocabulary(folders), manifest["text"]
-    method = options.search
-    values: dict[str, Any] = {"method": method}
+    own = manifest["configuration"]
+    evaluated = own.get("search", "beam")
+    method = options.search or evaluated
+    values: dict[str, Any] = {name: own[name] for name in ("beam_width", "length_penalty")}
+    if method == "consensus":
+        captioners.frequencies(folders[0], vocabulary)
+        values = {**values, **CONSENSUS}
+        if evaluated == method:
+            values["beam_width"] = own["beam_width"]
+    values["method"] = method
     for flag, (methods, name) in FOR.items():
         value = getattr(options, flag)
-        if value is None and flag in ("beam_width", "length_penalty"):
-            value = manifest["configuration"][flag]
-        elif value is not None and method not in methods:
-            raise UsageError(f"--{flag} is for --search={' and '.join(methods)}, not for {method}")
+        if value is not None and method not in methods:
+            *others, last = methods
+            named = f"{', '.join(others)} and {last}" if others else last
+            raise UsageError(f"--{flag} is for --search={named}, not for {method}")
         if value is not None:
             values[name] = value
     if method == "diverse":

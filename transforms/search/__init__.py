@@ -6,12 +6,21 @@ Letters: B images, K hypotheses of each, V words, P positions of the grid.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from transforms.search.options import METHODS, Hypothesis, SearchOptions
+from transforms.search.options import CONSENSUS, METHODS, Hypothesis, SearchOptions
 
 if TYPE_CHECKING:
+    from transforms.ngrams import Frequencies
     from transforms.search.steps import Steps
 
-__all__ = ["METHODS", "Hypothesis", "SearchOptions", "search"]
+__all__ = ["CONSENSUS", "METHODS", "Hypothesis", "SearchOptions", "search", "seed_of"]
+
+# Captions that a consensus draws at once: for each there is a table of the words.
+DRAWN = 1024
+
+
+def seed_of(sha256: str) -> int:
+    """Return the seed of an image, of the hexadecimal sha256 of its bytes."""
+    return int(sha256[:16], 16)
 
 
 def search(
@@ -21,6 +30,7 @@ def search(
     max_length: int,
     *,
     seeds: Sequence[int] | None = None,
+    frequencies: "Frequencies | None" = None,
     attend: bool = False,
 ) -> list[list[Hypothesis]]:
     """Search for captions.
@@ -41,16 +51,18 @@ def search(
         max_length: the most words of a caption.
         seeds: B whole numbers from 0 on, which with the seed of the options decide what is drawn
             for an image; needed where the method draws.
+        frequencies: of n-grams; needed for a consensus.
         attend: whether hypotheses are to tell where the decoder looked.
 
     Returns:
         For each image its hypotheses, best first, none twice: at least one, at most
-        `options.width`.
+        `options.width`. Best is the highest score; in a consensus the highest agreement.
 
     Raises:
         UsageError: options that cannot be.
     """
     from transforms.search.beam import beam_search
+    from transforms.search.consensus import consensus_search
     from transforms.search.nucleus import nucleus_search
     from transforms.search.steps import Ensemble
 
@@ -61,8 +73,20 @@ def search(
     alone = len(steps) == 1
     decoder = steps[0] if alone else Ensemble(steps)
     seen = features[0] if alone else features
+    if options.method not in ("nucleus", "consensus"):
+        return beam_search(decoder, seen, images, options, max_length, attend)
+    if seeds is None or len(seeds) != images:
+        raise ValueError(f"the search {options.method} needs a seed for each image")
     if options.method == "nucleus":
-        if seeds is None or len(seeds) != images:
-            raise ValueError("nucleus sampling needs a seed for each image")
         return nucleus_search(decoder, seen, seeds, options, max_length, attend)
-    return beam_search(decoder, seen, images, options, max_length, attend)
+    if frequencies is None:
+        raise ValueError("a consensus needs the frequencies of n-grams")
+    found = []
+    some = max(1, DRAWN // options.samples)
+    for start in range(0, images, some):
+        part = slice(start, start + some)
+        seen = features[0][part] if alone else [each[part] for each in features]
+        found += consensus_search(
+            decoder, seen, seeds[part], options, max_length, attend, frequencies
+        )
+    return found

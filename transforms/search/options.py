@@ -9,14 +9,17 @@ from transforms.errors import UsageError
 if TYPE_CHECKING:
     from transforms.search.steps import Floats
 
-METHODS = ("beam", "greedy", "diverse", "nucleus")
+METHODS = ("beam", "greedy", "diverse", "nucleus", "consensus")
+# What a consensus is best searched with, where nobody says otherwise.
+CONSENSUS: dict[str, Any] = {"beam_width": 10, "samples": 60, "temperature": 0.7}
 Phrase = tuple[int, ...]
 
 # Which methods use options that not all do.
 _USED = (
-    (("beam", "diverse"), ("beam_width",)),
+    (("beam", "diverse", "consensus"), ("beam_width",)),
     (("diverse",), ("groups", "diversity")),
-    (("nucleus",), ("top_p", "temperature", "samples", "seed")),
+    (("nucleus",), ("top_p",)),
+    (("nucleus", "consensus"), ("temperature", "samples", "seed")),
 )
 
 
@@ -26,7 +29,8 @@ class SearchOptions:
 
     Attributes:
         method: `beam`; `greedy`, the likeliest word each time; `diverse`, beams in groups that
-            avoid each other's words; `nucleus`, sampling.
+            avoid each other's words; `nucleus`, sampling; `consensus`, a beam's captions ranked
+            by how well they agree with samples.
         beam_width: hypotheses that beam search keeps, and captions it returns.
         length_penalty: a score is sum(log p) / length ** length_penalty, the end counted.
         no_repeat_ngram: no sequence of so many words occurs twice in a caption; 0 for any.

@@ -29,6 +29,41 @@ def test_the_captioner_gives_the_defaults(captioner_folder: Path) -> None:
     assert (search.method, search.beam_width, search.length_penalty) == ("beam", 2, 0.7)
     search = settings(captioner_folder, "--search=diverse", "--beam_width=4").search
     assert (search.groups, search.beam_width) == (4, 4)
+    search = settings(captioner_folder, "--search=nucleus").search
+    assert (search.samples, search.temperature) == (5, 1.0)
+
+
+def test_a_captioner_may_want_another_search(captioner_folder: Path, tmp_path: Path) -> None:
+    search = settings(captioner_folder, "--search=consensus").search
+    assert (search.beam_width, search.samples, search.temperature) == (10, 60, 0.7)
+    assert set(search.identity()) == {
+        *("method", "beam_width", "length_penalty", "no_repeat_ngram", "banned", "required"),
+        *("samples", "temperature", "seed"),
+    }
+    other = Path(shutil.copytree(captioner_folder, tmp_path / "other"))
+    manifest = json.loads((other / "captioner.json").read_text())
+    manifest["configuration"] |= {"search": "consensus", "beam_width": 7}
+    (other / "captioner.json").write_text(json.dumps(manifest))
+    search = settings(other).search
+    assert (search.method, search.beam_width, search.samples) == ("consensus", 7, 60)
+    assert settings(other, "--samples=9").search.samples == 9
+    assert settings(other, "--search=beam").search.method == "beam"
+    with pytest.raises(UsageError, match="--top_p is for --search=nucleus, not for consensus"):
+        settings(other, "--top_p=0.5")
+    # Older captioners have no frequencies, and say nothing of a search.
+    del manifest["files"]["ngrams.txt"], manifest["configuration"]["search"]
+    (other / "captioner.json").write_text(json.dumps(manifest))
+    assert settings(other).search.method == "beam"
+    with pytest.raises(UsageError, match=r"no ngrams\.txt, .* export it again with `python -m tra"):
+        settings(other, "--search=consensus")
+
+
+def test_changed_frequencies_are_refused(captioner_folder: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(captioner_folder, tmp_path / "other"))
+    content = (other / "ngrams.txt").read_bytes()
+    (other / "ngrams.txt").write_bytes(content.replace(b"least 5", b"least 4"))
+    with pytest.raises(UsageError, match=r"ngrams\.txt is not the file that the manifest names"):
+        settings(other, "--search=consensus")
 
 
 def test_words_come_separated_by_commas_or_from_a_file(
@@ -57,6 +92,10 @@ def test_only_what_decides_captions_makes_them_anew(captioner_folder: Path) -> N
         nucleus,
         model("--search=nucleus", "--seed=1"),
         model("--search=greedy"),
+        model("--search=consensus"),
+        model("--search=consensus", "--samples=5"),
+        model("--search=consensus", "--temperature=1"),
+        model("--search=consensus", "--seed=1"),
         model("--beam_width=3"),
         model("--no_repeat_ngram=2"),
         model("--banned_words=red"),
@@ -72,11 +111,14 @@ def test_only_what_decides_captions_makes_them_anew(captioner_folder: Path) -> N
     ("flags", "message"),
     [
         (["--top_p=0.5"], "--top_p is for --search=nucleus, not for beam"),
-        (["--search=greedy", "--beam_width=3"], "--beam_width is for --search=beam and diverse"),
+        (["--search=greedy", "--beam_width=3"], "is for --search=beam, diverse and consensus"),
         (["--search=diverse", "--beam_groups=3", "--beam_width=4"], "a multiple of 3"),
         (["--search=nucleus", "--top_p=0"], "top_p is 0.0"),
         (["--length_penalty=nan"], "length_penalty is nan"),
         (["--search=nucleus", "--required_words=red"], "required words need the search beam"),
+        (["--search=consensus", "--required_words=red"], "required words need the search beam"),
+        (["--search=consensus", "--top_p=0.5"], "--top_p is for --search=nucleus, not for cons"),
+        (["--search=consensus", "--samples=0"], "samples"),
         (["--required_words=zebra"], "does not know 'zebra': choose words of"),
         (["--required_words=a a a a a a a"], "more than the 6 words of a caption"),
         (["--required_words=red box", "--banned_words=box"], "'red box' is in --required_words"),

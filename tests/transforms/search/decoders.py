@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from transforms import ngrams
+from transforms.ngrams import Frequencies
 from transforms.search.steps import Step
 from transforms.text import END, START
 
@@ -73,3 +75,9 @@ class Speller:
 
     reorder = Table.reorder
     keep = Table.keep
+
+
+def everything_alike() -> Frequencies:
+    """Return frequencies that give all n-grams the same weight."""
+    nothing = ngrams.count([])
+    return Frequencies(10, 5, nothing.grams, nothing.counts)

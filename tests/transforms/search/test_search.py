@@ -4,14 +4,22 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.transforms.search.decoders import SIZE, WORDS, Speller, Table, log_softmax
+from tests.transforms.search.decoders import (
+    SIZE,
+    WORDS,
+    Speller,
+    Table,
+    everything_alike,
+    log_softmax,
+)
 from transforms.errors import UsageError
-from transforms.search import SearchOptions, search
+from transforms.search import METHODS, SearchOptions, search
 from transforms.text import END, PAD, START, UNK
 
 
 def find(decoder, images, options, max_length, **more):
     images = np.arange(images) if isinstance(images, int) else np.array(images)
+    more.setdefault("frequencies", everything_alike())
     return search([decoder], [images], options, max_length, **more)
 
 
@@ -29,7 +37,7 @@ def same(one, other):
 
 def test_a_known_sentence_is_spelt():
     speller = Speller([[5, 4, 6, END, 0], [6, END, 0, 0, 0]])
-    for method in ("beam", "greedy", "diverse", "nucleus"):
+    for method in METHODS:
         options = SearchOptions(method, top_p=0.5)
         found = find(speller, 2, options, 4, seeds=[0, 1])
         assert [hypotheses[0].tokens for hypotheses in found] == [(5, 4, 6), (6,)]
@@ -42,6 +50,7 @@ def test_a_known_sentence_is_spelt():
         (SearchOptions("greedy"), 5),
         (SearchOptions("diverse"), 5),
         (SearchOptions("nucleus", top_p=0.5), 5),
+        (SearchOptions("consensus", temperature=0.2), 5),
         (SearchOptions(required=((4,),)), 4),
         (SearchOptions(banned=((5,), (6, 6))), 4),
     ],
@@ -59,7 +68,7 @@ def test_a_decoder_that_wants_to_end_at_once_writes_its_likeliest_word(options, 
         assert all(h.tokens for h in found)
 
 
-@pytest.mark.parametrize("method", ["greedy", "beam", "diverse", "nucleus"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_caption_is_empty_where_all_words_are_banned(method):
     options = SearchOptions(method, banned=tuple((word,) for word in WORDS))
     for found in find(Table(images=2, steps=4), 2, options, 3, seeds=[0, 1]):
@@ -141,9 +150,10 @@ def test_a_greedy_search_is_a_beam_of_one():
         SearchOptions(beam_width=4, no_repeat_ngram=2),
         SearchOptions("diverse", beam_width=6, groups=3, diversity=1.0),
         SearchOptions("nucleus", samples=4, temperature=1.3),
+        SearchOptions("consensus", beam_width=5, samples=9),
         SearchOptions(required=((5,), (4, 6)), banned=((6, 6),)),
     ],
-    ids=["beam", "no_repeat", "diverse", "nucleus", "required"],
+    ids=["beam", "no_repeat", "diverse", "nucleus", "consensus", "required"],
 )
 def test_an_image_does_not_depend_on_its_batch_and_those_that_are_done_leave_it(
     options, monkeypatch
@@ -159,7 +169,7 @@ def test_an_image_does_not_depend_on_its_batch_and_those_that_are_done_leave_it(
         same(find(table, [image], options, 12, seeds=[seeds[image]]), [together[image]])
     rows = table.rows
     monkeypatch.setattr("transforms.search.beam.LEAVE", 2.0)
-    if options.method != "nucleus":
+    if options.method not in ("nucleus", "consensus"):
         same(find(table, 12, options, 12), together)
         assert table.rows - rows > rows / 4
     # Words, scores and maps belong together.
@@ -189,7 +199,7 @@ def test_unfinished_captions_follow_the_finished_ones_however_likely():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-@pytest.mark.parametrize("method", ["beam", "diverse", "nucleus"])
+@pytest.mark.parametrize("method", ["beam", "diverse", "nucleus", "consensus"])
 def test_no_sequence_of_words_is_repeated(size, method):
     table = Table(images=10, steps=11, seed=size)
     table.logits[..., END] -= 2
@@ -230,7 +240,7 @@ def test_a_wide_beam_finds_the_best_captions_that_keep_to_the_rules():
         assert all(h.satisfied for h in found[: len(kept)])
 
 
-@pytest.mark.parametrize("method", ["greedy", "beam", "diverse", "nucleus"])
+@pytest.mark.parametrize("method", METHODS)
 def test_banned_words_and_phrases_never_appear(method):
     table = Table(images=12, steps=9, seed=4)
     options = SearchOptions(method, banned=((5,), (4, 6), (6, 6, 4)))
