@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from transforms import commandline
@@ -169,7 +169,13 @@ class Configuration:
     patience: int = _option(
         5, "epochs without a better dev CIDEr that end a phase", parse=commandline.positive
     )
-    beam_width: int = _option(3, "beam of the search on dev", parse=commandline.positive)
+    search: str = _option(
+        "beam",
+        "how captions are searched in the end: the likeliest of a beam, or the one that agrees most"
+        " with captions drawn at random; epochs are compared by beam search",
+        choices=("beam", "consensus"),
+    )
+    beam_width: int = _option(3, "hypotheses of the search", parse=commandline.positive)
     length_penalty: float = _option(
         0.7, "scores are log-probabilities / length to this power", parse=_amount
     )
@@ -289,9 +295,16 @@ class Configuration:
             )
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for each field; one that is not given stays out of the parsed namespace."""
+def add_flags(parser: argparse.ArgumentParser, without: Container[str] = ()) -> None:
+    """Add a flag for each field; one that is not given stays out of the parsed namespace.
+
+    Args:
+        parser: of a command.
+        without: fields that have none.
+    """
     for field in dataclasses.fields(Configuration):
+        if field.name in without:
+            continue
         facts = field.metadata
         default = field.default
         if isinstance(default, tuple):

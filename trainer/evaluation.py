@@ -1,15 +1,24 @@
 """Free-running evaluation: the captions that the model writes by itself, and their CIDEr-D."""
 
+import sys
+import time
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainer.examples import Examples
+from trainer import ngrams
+from trainer.configuration import Configuration
+from trainer.examples import DatasetExamples, Examples
 from trainer.model import Captioner
+from trainer.progress import INTERVAL
 from trainer.search import beam_search
+from trainer.serving import Serving
+from transforms.dataset import Dataset
+from transforms.engines.tensorflow_engine import TensorFlowEngine
 from transforms.metrics import CiderD
+from transforms.search import CONSENSUS, SearchOptions, search
 from transforms.text import END, PAD
 
 BATCH = 128
@@ -68,3 +77,55 @@ class Evaluator:
     def _spell(self, ids: npt.NDArray[np.int32]) -> list[str]:
         ends = np.flatnonzero((ids == END) | (ids == PAD))
         return [self._words[i] for i in ids[: ends[0] if ends.size else len(ids)]]
+
+
+def search_options(configuration: Configuration) -> SearchOptions:
+    """Return how captions are searched in the end, as `pipeline.caption` does it by itself."""
+    c = configuration
+    values = CONSENSUS if c.search == "consensus" else {}
+    own = {"beam_width": c.beam_width, "length_penalty": c.length_penalty}
+    return SearchOptions(c.search, **{**values, **own})
+
+
+def consensus_captions(
+    captioner: Captioner,
+    dataset: Dataset,
+    split: str,
+    seeds: Sequence[int],
+) -> list[list[str]]:
+    """Search for the captions of a split that agree most with others that are drawn.
+
+    Args:
+        captioner: the model, whose configuration says how to search.
+        dataset: with the split.
+        split: which.
+        seeds: of its images, in their order.
+
+    Returns:
+        The words of each image's caption, in order.
+    """
+    configuration = captioner.configuration
+    options, longest = search_options(configuration), dataset.text["max_length"]
+    serving = Serving(
+        captioner,
+        dataset,
+        None,
+        beam_width=configuration.beam_width,
+        length_penalty=configuration.length_penalty,
+    )
+    engine = TensorFlowEngine(serving.signatures())
+    frequencies = ngrams.count(dataset)
+    written: list[list[str]] = []
+    start = told = time.monotonic()
+    for inputs, _ in DatasetExamples(dataset, split).batches(BATCH):
+        features = tf.cast(captioner.encode(inputs), tf.float32).numpy()
+        some = seeds[len(written) : len(written) + len(features)]
+        found = search([engine], [features], options, longest, seeds=some, frequencies=frequencies)
+        written += [dataset.vocabulary.decode(hypotheses[0].tokens) for hypotheses in found]
+        now = time.monotonic()
+        if now - told > INTERVAL:
+            left = (now - start) / len(written) * (len(seeds) - len(written))
+            line = f"{len(written):,} of {len(seeds):,} images, {left:.0f} seconds left"
+            print(line, file=sys.stderr)
+            told = now
+    return written

@@ -4,16 +4,16 @@ import dataclasses
 import sys
 from typing import Any
 
-from trainer import finetuning, training_page, word_vectors
+from trainer import evaluation, finetuning, training_page, word_vectors
 from trainer.configuration import Configuration
 from trainer.distribution import Replicas
-from trainer.evaluation import Evaluator
 from trainer.examples import DatasetExamples
 from trainer.loop import State, Trainer
 from trainer.model import Captioner
 from transforms.dataset import Dataset
 from transforms.metrics import Scorer
 from transforms.pages.training import Example
+from transforms.search import seed_of
 from transforms.text import join, tokenize
 
 
@@ -62,9 +62,12 @@ def fit(
             file=sys.stderr,
         )
     tokenizer = dataset.text["tokenizer"]
-    references = {record.key: record.captions for record in dataset.records("dev")}
+    references, seeds = {}, []
+    for record in dataset.records("dev"):
+        references[record.key] = record.captions
+        seeds.append(seed_of(record.sha256))
     tokens = [[tokenize(each, tokenizer) for each in captions] for captions in references.values()]
-    evaluator = Evaluator(captioner, DatasetExamples(dataset, "dev"), tokens, words)
+    evaluator = evaluation.Evaluator(captioner, DatasetExamples(dataset, "dev"), tokens, words)
     examples = DatasetExamples(dataset, "train")
     trainer = Trainer(captioner, examples, evaluator.score, folder, replicas)
     print(
@@ -73,13 +76,20 @@ def fit(
         file=sys.stderr,
     )
     state = trainer.run(max_minutes)
-    texts = [join(caption, tokenizer) for caption in evaluator.captions()]
+    options = evaluation.search_options(configuration)
+    if options.method == "beam":
+        captions = evaluator.captions()
+    else:
+        print(f"searching {options.method} captions of dev", file=sys.stderr)
+        captions = evaluation.consensus_captions(captioner, dataset, "dev", seeds)
+    texts = [join(caption, tokenizer) for caption in captions]
     written = dict(zip(references, texts, strict=True))
     scorer = Scorer(references, tokenizer=tokenizer)
     ours, constant, floor = scorer.score_beside_floor(written)
     metrics = {
         "split": "dev",
         "epoch": state.best_epoch,
+        "search": {k: v for k, v in options.identity().items() if v != ()},
         "scores": ours.scores,
         "floor": {"caption": constant, "scores": floor.scores},
     }

@@ -131,8 +131,9 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     floors = floor.get("scores", {})
     text = (
         f"On the split `{metrics.get('split', 'dev')}`, which also chose the epoch"
-        f" ({metrics.get('epoch', 'the best')}), of captions that the model wrote by itself. CIDEr"
-        " is CIDEr-D on its scale of 0 to 10; the others are between 0 and 1.\n\n"
+        f" ({metrics.get('epoch', 'the best')}), of captions that the model wrote by itself"
+        f"{_searched(metrics)}. CIDEr is CIDEr-D on its scale of 0 to 10; the others are between 0"
+        " and 1.\n\n"
     )
     heading = ["Metric", "This captioner", "One constant caption"]
     rows = [
@@ -146,6 +147,23 @@ def _scores(metrics: Mapping[str, Any]) -> str:
             " a captioner that does not score well above it has not learnt to look.\n"
         )
     return text
+
+
+def _searched(metrics: Mapping[str, Any]) -> str:
+    """Return how captions were searched, where the metrics tell."""
+    if "search" not in metrics:
+        return ""
+    return f", by {search_name(metrics['search'])}"
+
+
+def search_name(search: Mapping[str, Any]) -> str:
+    """Name a search for people; see `SearchOptions.identity`."""
+    if search["method"] == "consensus":
+        return (
+            f"consensus search (the one of a beam of {search['beam_width']} that agrees most with"
+            f" {search['samples']} samples at temperature {search['temperature']:g})"
+        )
+    return f"{search['method']} search of width {search['beam_width']}"
 
 
 def _data(captioner: Mapping[str, Any], dataset: Mapping[str, Any], note: str) -> str:
@@ -224,6 +242,12 @@ def _training(captioner: Mapping[str, Any], name: str) -> str:
 def _usage(captioner: Mapping[str, Any], name: str) -> str:
     c = captioner["configuration"]
     height, width = captioner["encoder"]["input_size"]
+    consensus = ""
+    if c.get("search") == "consensus":
+        consensus = (
+            "`pipeline.caption` searches for the consensus by itself, and `--search=beam` as the"
+            " graph does, which is quicker and scores lower than the table above says.\n"
+        )
     return f"""\
 A folder of pictures, in batches:
 
@@ -245,7 +269,7 @@ print(found["caption"][0].numpy().decode(), float(found["score"][0]))
 This searches with a beam of {c["beam_width"]} and a length penalty of {c["length_penalty"]}; the
 signature `caption_pixels` takes both as arguments, with uint8 RGB pixels [B, {height}, {width}, 3].
 The graph does not turn photographs by their EXIF orientation; `pipeline.caption` does.
-"""
+{consensus}"""
 
 
 def _licence(captioner: Mapping[str, Any], license: str) -> str:

@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "frozen": {},
     # best    0.52 in an hour, with preprocess --encoder=efficientnet-lite2 --views=flip,crop:
     #         fewer epochs, as each is a pass over three views.
-    "best": {"epochs": 5},
+    "best": {"epochs": 5, "search": "consensus", "beam_width": 10},
     # The first article: convolutions 32-64-128 trained from the pixels with the decoder,
     # Embedding 128, LSTM 128, softmax. For data sets made with --encoder=none.
     "seed-lstm": {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainer import command_line
+from trainer import command_line, model_card
 from trainer.configuration import Configuration
 from trainer.self_critical import SELF_CRITICAL
 from transforms import pages
@@ -52,6 +52,7 @@ def write(
         "Decoder": f"{configuration.decoder}, attention {configuration.attention}",
         "Weights": f"{captioner['decoder']['parameters']:,}",
         "Kept": f"epoch {metrics['epoch']} of {len(history)}",
+        **({"Search": model_card.search_name(metrics["search"])} if "search" in metrics else {}),
         "Time": f"{provenance['seconds'] / 60:.0f} min",
     }
     content = training.Training(

@@ -62,7 +62,8 @@ def parser() -> commandline.Parser:
     result.add_argument(
         "--max_minutes", type=task.minutes, help="start no trial that would end after these"
     )
-    configuration.add_flags(result)
+    # Trials are judged by beam search.
+    configuration.add_flags(result, without=("search",))
     return result
 
 

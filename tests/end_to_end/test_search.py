@@ -8,6 +8,9 @@ import pytest
 
 from pipeline import caption
 from tests import captioners
+from tests.trainer import toy
+from trainer import task
+from transforms import captioner as contract
 from transforms import captions_table
 from transforms.commandline import Exit
 
@@ -107,3 +110,30 @@ def test_what_is_drawn_depends_on_the_picture_and_the_seed_alone(
         assert captions == {each["caption"] for each in some[key]["alternatives"]}
     again = run(images, tmp_path / "again", *flags, "--seed=1")
     assert any(again[key]["caption"] != drawn[key]["caption"] for key in drawn)
+
+
+def test_a_captioner_that_was_evaluated_by_consensus_captions_by_consensus(
+    images: Path, tmp_path: Path
+) -> None:
+    data, output = toy.dataset(tmp_path / "data"), tmp_path / "captioner"
+    flags = [f"--dataset={data.folder}", f"--output={output}", "--search=consensus", "--epochs=1"]
+    small = ["--units=12", "--embedding=8", "--hidden=10", "--attention_units=6", "--beam_width=4"]
+    assert task.main([*flags, *small]) is Exit.DONE
+    search = contract.read_manifest(str(output))["metrics"]["search"]
+    assert (search["method"], search["beam_width"], search["samples"]) == ("consensus", 4, 60)
+    assert "by consensus search (the one of a beam of 4" in (output / "MODEL_CARD.md").read_text()
+    assert "consensus search" in (output / "training.html").read_text()
+    assert (output / "ngrams.txt").read_text().startswith("images 12 least 5\n12\ta\n")
+    chosen = [f"--captioner={output}", "--engine=tensorflow"]
+    rows = run(images, tmp_path / "own", *chosen)
+    configuration = captions_table.read_manifest(str(tmp_path / "own"))["configuration"]
+    assert configuration["search"]["method"] == "consensus"
+    for key, beam in run(images, tmp_path / "beam", *chosen, "--search=beam").items():
+        both = [
+            {each["caption"]: pytest.approx(each["score"]) for each in [row, *row["alternatives"]]}
+            for row in (rows[key], beam)
+        ]
+        assert both[0] == both[1]
+    # Neither the batch nor a second captioner that thinks the same changes anything.
+    for key, row in run(images / "[13].jpg", tmp_path / "some", *chosen, *chosen[:1]).items():
+        assert row["caption"] == rows[key]["caption"]

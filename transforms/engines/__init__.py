@@ -125,4 +125,4 @@ def load(
         return OnnxRuntimeEngine(folder, threads, dtype, precision)
     from transforms.engines.tensorflow_engine import TensorFlowEngine
 
-    return TensorFlowEngine(folder, threads)
+    return TensorFlowEngine.load(folder, threads)

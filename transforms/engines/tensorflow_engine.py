@@ -1,5 +1,6 @@
 """Running a captioner with TensorFlow, on a CPU or a GPU."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,26 @@ from transforms.errors import UsageError
 
 Tensors = dict[str, Any]
 
+_NAMES = ("encode", "prepare", "step")
+
 
 class TensorFlowEngine:
     """An `Engine` of the SavedModel's signatures; memory and state stay on the device."""
 
     name = "tensorflow"
     singly = False
+    _model: Any = None
 
-    def __init__(self, folder: str, threads: int) -> None:
+    def __init__(self, signatures: Mapping[str, Any]) -> None:
+        """Take the functions `encode`, `prepare` and `step` of a captioner."""
+        import tensorflow as tf
+
+        self._encode, self._prepare, self._step = (signatures[name] for name in _NAMES)
+        self._reorder = tf.function(_reorder, reduce_retracing=True)
+        self._keep = tf.function(_keep, reduce_retracing=True)
+
+    @classmethod
+    def load(cls, folder: str, threads: int) -> "TensorFlowEngine":
         """Load a captioner.
 
         Args:
@@ -29,19 +42,15 @@ class TensorFlowEngine:
                 one that an older version exported.
         """
         tensorflow_start.start(threads)
-        import tensorflow as tf
-
-        self._model = captioner.load_saved_model(folder)
-        for name in ("encode", "prepare", "step"):
-            if name not in self._model.signatures:
+        model = captioner.load_saved_model(folder)
+        for name in _NAMES:
+            if name not in model.signatures:
                 raise UsageError(
                     f"{folder}: its SavedModel has no signature {name}; {captioner.REMEDY} again"
                 )
-        self._encode, self._prepare, self._step = (
-            self._model.signatures[name] for name in ("encode", "prepare", "step")
-        )
-        self._reorder = tf.function(_reorder, reduce_retracing=True)
-        self._keep = tf.function(_keep, reduce_retracing=True)
+        engine = cls(model.signatures)
+        engine._model = model  # Its variables live as long as it does.
+        return engine
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`."""
