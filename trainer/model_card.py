@@ -245,8 +245,8 @@ def _usage(captioner: Mapping[str, Any], name: str) -> str:
     consensus = ""
     if c.get("search") == "consensus":
         consensus = (
-            "`pipeline.caption` searches for the consensus by itself, and `--search=beam` as the"
-            " graph does, which is quicker and scores lower than the table above says.\n"
+            "`pipeline.caption` searches for the consensus by itself, as for the scores above; the"
+            " graph, and `--search=beam`, are quicker and say other things.\n"
         )
     return f"""\
 A folder of pictures, in batches:

@@ -1,6 +1,7 @@
 """How frequent n-grams are in the captions that a captioner learns from."""
 
 import functools
+from collections.abc import Iterator
 
 from transforms import ngrams
 from transforms.dataset import Dataset
@@ -12,10 +13,13 @@ def count(dataset: Dataset) -> ngrams.Frequencies:
 
     An image counts once, however many views of it are stored.
     """
-    captions: dict[bytes, list[list[int]]] = {}
+    return ngrams.count(_captions(dataset))
+
+
+def _captions(dataset: Dataset) -> Iterator[list[list[int]]]:
+    seen = set()
     for example in dataset.tf_dataset("train") if dataset.files("train") else ():
-        key = example["key"].numpy()
-        if key not in captions:
-            ids = example["token_ids"].numpy()[~example["generated"].numpy()]
-            captions[key] = ids.tolist()
-    return ngrams.count(filter(None, captions.values()))
+        key, generated = example["key"].numpy(), example["generated"].numpy()
+        if key not in seen and not generated.all():
+            yield example["token_ids"].numpy()[~generated].tolist()
+        seen.add(key)

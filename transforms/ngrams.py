@@ -141,8 +141,10 @@ def count(
             those of smaller ids.
     """
     # One long text, with what is no word between the captions.
-    texts = [[word for ids in image for word in (*ids, UNK)] for image in captions]
-    tokens = np.array([word for text in texts for word in text], np.int64)
+    texts = [
+        np.array([word for ids in image for word in (*ids, UNK)], np.int32) for image in captions
+    ]
+    tokens = np.concatenate([np.zeros(0, np.int64), *texts])
     owners = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
     start = np.flatnonzero(tokens >= len(RESERVED))
     numbers = np.zeros(len(start), np.int64)

@@ -114,7 +114,7 @@ def caption_unit(
     )
     # Batches are encoded while captions are searched for those before them.
     encoded = ordered_map(encode, batches, 1, 2)
-    searchers = performance.searchers
+    searchers = performance.searchers(settings.search.method)
     for batch, captions in ordered_map(search, encoded, searchers, searchers + 1):
         done, refused = len(rows), len(rejects)
         pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]

@@ -38,8 +38,8 @@ def add(parser: Parser) -> None:
     add(
         "--beam_width",
         type=positive,
-        help="hypotheses kept; default: the captioner's, or for a consensus"
-        f" {CONSENSUS['beam_width']} where that is made for another search",
+        help="hypotheses kept; default: the captioner's, and of a consensus"
+        f" {CONSENSUS['beam_width']} where the captioner was evaluated with another search",
     )
     add(
         "--length_penalty",

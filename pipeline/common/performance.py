@@ -27,10 +27,12 @@ class Performance:
         """Threads of a model's call: this worker's share of the cores, at least one."""
         return max(1, len(os.sched_getaffinity(0)) // self.workers)
 
-    @property
-    def searchers(self) -> int:
-        """Batches whose captions are searched at once: a search takes a third of its encoding."""
-        return max(1, self.threads // 2)
+    def searchers(self, method: str) -> int:
+        """Return how many batches' captions are searched at once, each in a thread of its own.
+
+        A search takes a third of its encoding, and a consensus longer than that.
+        """
+        return self.threads if method == "consensus" else max(1, self.threads // 2)
 
 
 def workers(options: "PipelineOptions") -> int:

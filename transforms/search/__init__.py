@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["CONSENSUS", "METHODS", "Hypothesis", "SearchOptions", "search", "seed_of"]
 
 # Captions that a consensus draws at once: for each there is a table of the words.
-DRAWN = 1024
+DRAWN = 512
 
 
 def seed_of(sha256: str) -> int:

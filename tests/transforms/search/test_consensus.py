@@ -4,11 +4,10 @@ import math
 from collections import Counter
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.transforms.search.decoders import SIZE, Table, everything_alike
+from tests.transforms.search.decoders import Table, everything_alike
 from transforms import ngrams
 from transforms.metrics import CiderD
 from transforms.search import SearchOptions, search
@@ -19,7 +18,7 @@ CAPTIONS = st.lists(st.lists(st.integers(4, 8), max_size=6).map(tuple), max_size
 
 
 @given(st.lists(st.tuples(CAPTIONS, CAPTIONS.filter(bool)), min_size=1, max_size=5))
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_agreement_is_the_mean_cider_d_of_one_against_all_that_were_drawn(images):
     candidates, drawn = zip(*images, strict=True)
     frequencies = ngrams.count(drawn, least=1)
@@ -90,9 +89,8 @@ def test_the_beams_order_holds_where_nothing_tells_captions_apart():
     assert found == search([table], images, SearchOptions(**options), 6)
 
 
-@pytest.mark.parametrize("size", [SIZE, 300])
-def test_what_is_drawn_decides_and_the_seed_decides_what_is_drawn(size, monkeypatch):
-    table = Table(images=30, steps=9, seed=9, size=size)
+def test_what_is_drawn_decides_and_the_seed_decides_what_is_drawn(monkeypatch):
+    table = Table(images=30, steps=9, seed=9, size=40)
     images = [np.arange(30)]
 
     def find(**changes):
