@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from transforms.pickled import Pickled
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import names
 from transforms.sources.reference import ImageRef, SourceError, Span, ZipMember
@@ -12,7 +13,7 @@ _COMPANIONS = frozenset({"json", "txt", "cls", "caption", "text"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class File:
+class File(Pickled):
     """A file that a listing found.
 
     Attributes:

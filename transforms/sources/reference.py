@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from transforms.pickled import Pickled
 from transforms.rejects import RejectCode
 
 # Images of a compressed archive that one unit of work may hold: reading them means inflating
@@ -20,7 +21,7 @@ class SourceError(Exception):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Span:
+class Span(Pickled):
     """Bytes of an archive that are the image file as it was.
 
     Attributes:
@@ -37,7 +38,7 @@ class Span:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ZipMember:
+class ZipMember(Pickled):
     """A member of a zip: offset of its local header, stored bytes, method and checksum."""
 
     archive: str
@@ -48,7 +49,7 @@ class ZipMember:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Pickled):
     """A value of a Parquet file: its column, its row group and the row within that."""
 
     archive: str
@@ -58,7 +59,7 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True, order=True, slots=True)
-class ImageRef:
+class ImageRef(Pickled):
     """A reference to an image.
 
     Attributes:
