@@ -24,7 +24,7 @@ class Compare(beam.DoFn):
     """Sorts images by what the listing and the table say of them, without reading any.
 
     Takes (key, {"listed": [ImageRef], "committed": [Entry]}). Outputs:
-        work: (sha256, Found) of images to caption.
+        work: (sha256 as bytes, `Found`) of images to caption.
         unread: `Found`, images whose content must be read to decide.
         kept: `Kept`.
         rejects: `Reject`s of listed images.
@@ -49,9 +49,9 @@ class Compare(beam.DoFn):
             return
         ref = listed[0]
         if entry is None or self._settings.recaption == "all" or not unchanged(ref, entry):
-            yield pvalue.TaggedOutput(UNREAD, Found(ref, entry))
+            yield pvalue.TaggedOutput(UNREAD, (ref, entry))
         else:
-            yield from settle(Found(ref, entry), entry.sha256, self._settings)
+            yield from settle((ref, entry), entry.sha256, self._settings)
 
 
 class Fingerprint(beam.DoFn):
@@ -62,24 +62,25 @@ class Fingerprint(beam.DoFn):
 
     def process(self, found: Found) -> Iterator[Any]:
         """Yield what is to become of an image."""
-        result = fingerprints.fingerprint(found.ref)
+        ref, entry = found
+        result = fingerprints.fingerprint(ref)
         if isinstance(result, Reject):
             yield pvalue.TaggedOutput(REJECTS, result)
-            if found.entry is not None and found.entry.reject is None and result.code.retryable:
-                yield pvalue.TaggedOutput(KEPT, keep(found.entry))
+            if entry is not None and entry.reject is None and result.code.retryable:
+                yield pvalue.TaggedOutput(KEPT, keep(entry))
         else:
             yield from settle(found, result, self._settings)
 
 
 def settle(found: Found, sha256: str, settings: Settings) -> Iterator[Any]:
     """Yield what is to become of an image whose content is known."""
-    entry = found.entry
-    if entry is None or not holds(found.ref, entry, sha256, settings):
-        yield pvalue.TaggedOutput(WORK, (sha256, found))
+    ref, entry = found
+    if entry is None or not holds(ref, entry, sha256, settings):
+        yield pvalue.TaggedOutput(WORK, (bytes.fromhex(sha256), found))
         return
     if entry.reject is not None:
         yield pvalue.TaggedOutput(REJECTS, entry.reject)
-    yield pvalue.TaggedOutput(KEPT, keep(entry, found.ref))
+    yield pvalue.TaggedOutput(KEPT, keep(entry, ref))
 
 
 def unchanged(ref: ImageRef, entry: Entry) -> bool:

@@ -38,30 +38,31 @@ class Copy:
 class Divide(beam.DoFn):
     """Tells contents that are to be captioned from those of which the table knows what comes.
 
-    Takes (sha256, {"work": [Found], "committed": [Entry]}), the entries being `usable`. Outputs:
+    Takes (sha256, {"known": [Found], "read": [Found], "committed": [Entry]}), the entries being
+    `usable`. Outputs:
         contents: `Content`s to caption.
         copies: (name of the part that has the committed image, `Copy`).
         rejects: `Reject`s of images whose bytes were rejected under another name.
     """
 
-    def process(self, element: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[Any]:
+    def process(self, element: tuple[bytes, dict[str, Iterable[Any]]]) -> Iterator[Any]:
         """Yield what is to become of the images of one content."""
-        sha256, sides = element
-        found: list[Found] = sorted(sides["work"], key=lambda image: image.ref)
+        sha256, sides = element[0].hex(), element[1]
+        found: list[Found] = sorted([*sides["known"], *sides["read"]], key=lambda image: image[0])
         entry = min(sides["committed"], key=_preference, default=None)
         if entry is not None:
-            for image in found:
+            for ref, _ in found:
                 reject = entry.reject
                 if reject is not None:
-                    reject = dataclasses.replace(reject, key=image.ref.key, uri=image.ref.uri)
+                    reject = dataclasses.replace(reject, key=ref.key, uri=ref.uri)
                     yield pvalue.TaggedOutput(compare.REJECTS, reject)
-                copy = Copy(entry.key, sha256, image.ref, reject)
+                copy = Copy(entry.key, sha256, ref, reject)
                 yield pvalue.TaggedOutput(COPIES, (entry.part, copy))
         elif found:
             yield Content(
                 sha256,
-                refs=tuple(image.ref for image in found),
-                replaced=tuple(image.entry for image in found if image.entry is not None),
+                refs=tuple(ref for ref, _ in found),
+                replaced=tuple(entry for _, entry in found if entry is not None),
             )
 
 

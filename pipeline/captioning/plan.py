@@ -73,10 +73,11 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
     known = (
         committed
         | "Usable" >> beam.Filter(lambda item: copies.usable(item[1], settings))
-        | "EntryContent" >> beam.Map(lambda item: (item[1].sha256, item[1]))
+        | "EntryContent" >> beam.Map(lambda item: (bytes.fromhex(item[1].sha256), item[1]))
     )
     divided = (
-        {"work": both(compare.WORK), "committed": known}
+        # Not one collection of both: the local runner would hold a copy of it.
+        {"known": compared[compare.WORK], "read": read[compare.WORK], "committed": known}
         | "ByContent" >> beam.CoGroupByKey()
         | "Divide"
         >> beam.ParDo(copies.Divide()).with_outputs(copies.COPIES, compare.REJECTS, main="contents")

@@ -8,7 +8,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from pipeline.common.sums import counted
+from pipeline.common.sums import summed
 from transforms import sources
 from transforms.rejects import Reject
 from transforms.sources import File
@@ -37,12 +37,9 @@ def list_sources(pipeline: beam.Pipeline, specs: Sequence[str]) -> Listed:
         | "Find" >> beam.FlatMap(find)
         # Finding is one element's work; opening archives is spread.
         | "ByUri" >> beam.GroupByKey()
-        | "Expand" >> beam.FlatMap(expand).with_outputs("rejects", main="images")
+        | "Expand" >> beam.FlatMap(expand).with_outputs("rejects", "counts", main="images")
     )
-    count = (
-        (listed.images, listed.rejects) | "Listed" >> beam.Flatten() | "CountListed" >> counted()
-    )
-    return Listed(listed.images, listed.rejects, count)
+    return Listed(listed.images, listed.rejects, listed.counts | "CountListed" >> summed())
 
 
 def find(source: tuple[str, str]) -> Iterator[tuple[bytes, File]]:
@@ -53,7 +50,14 @@ def find(source: tuple[str, str]) -> Iterator[tuple[bytes, File]]:
 
 
 def expand(named: tuple[bytes, Iterable[File]]) -> Iterator[Any]:
-    """Yield the images that a file is or holds; the refused ones go to `rejects`."""
+    """Yield the images that a file is or holds; the refused ones go to `rejects`.
+
+    How many both are goes to `counts`: to count the collections, the local runner would hold a
+    copy of them.
+    """
     file = min(named[1], key=lambda file: (file.key, file.size))
+    count = 0
     for item in sources.expand(file):
+        count += 1
         yield pvalue.TaggedOutput("rejects", item) if isinstance(item, Reject) else item
+    yield pvalue.TaggedOutput("counts", count)
