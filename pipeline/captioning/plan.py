@@ -60,12 +60,8 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         | "ByKey" >> beam.CoGroupByKey()
         | "Compare" >> beam.ParDo(Compare(settings)).with_outputs(*compare.TAGS)
     )
-    read = (
-        compared[compare.UNREAD]
-        # The comparison keeps a key's worker; reading is spread anew.
-        | "Spread" >> beam.Reshuffle()
-        | "Fingerprint" >> beam.ParDo(Fingerprint(settings)).with_outputs(*compare.TAGS)
-    )
+    # Grouping has spread the keys over all workers: each reads those that it compared.
+    read = compared[compare.UNREAD] | beam.ParDo(Fingerprint(settings)).with_outputs(*compare.TAGS)
 
     def both(tag: str) -> beam.PCollection:
         return (compared[tag], read[tag]) | f"All {tag}" >> beam.Flatten()
