@@ -40,21 +40,11 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     from pipeline.common import launch
     from pipeline.preprocessing import job
 
-    if options.dry_run:
-        print(launch.dry_run(lambda p, path: job.build_dry_run(p, settings, path), beam_options))
-        return Exit.DONE
-    return launch.launch(
-        launch.Job(
-            "preprocess",
-            output=settings.output,
-            configuration=settings.configuration(),
-            overwrite=options.overwrite,
-            manifest="dataset.json",
-            max_reject_fraction=options.max_reject_fraction,
-            wait_for_lock=options.wait_for_lock,
-            metrics_file=absolute(options.metrics_file) if options.metrics_file else "",
-        ),
-        lambda p: job.build(p, settings, performance),
+    return launch.start(
+        launch.Job("preprocess", settings.output, settings.configuration(), "dataset.json"),
+        lambda pipeline: job.build(pipeline, settings, performance),
+        lambda pipeline, path: job.build_dry_run(pipeline, settings, path),
+        options,
         beam_options,
     )
 

@@ -1,5 +1,6 @@
 """Running a job's pipeline: lock and claim the output, show progress, report how it ended."""
 
+import argparse
 import contextlib
 import dataclasses
 import signal
@@ -15,6 +16,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from pipeline.common import books, claims, failures, locks, memory, progress, run_report
+from pipeline.common.paths import absolute
 from transforms import files
 from transforms.commandline import Exit
 from transforms.errors import UsageError
@@ -28,8 +30,8 @@ class Job:
         name: for people.
         output: the folder that it writes.
         configuration: what the output is bound to.
-        overwrite: whether an output of another configuration may be replaced.
         manifest: file name of the manifest that the job writes last.
+        overwrite: whether an output of another configuration may be replaced.
         max_reject_fraction: share of rejects above which the status says so.
         wait_for_lock: seconds to wait for another run on the same output.
         metrics_file: where the metrics go; empty for beside the output.
@@ -38,11 +40,44 @@ class Job:
     name: str
     output: str
     configuration: dict[str, Any]
-    overwrite: bool
     manifest: str
-    max_reject_fraction: float
+    overwrite: bool = False
+    max_reject_fraction: float = 1.0
     wait_for_lock: float = 0
     metrics_file: str = ""
+
+
+def start(
+    job: Job,
+    build: Callable[[beam.Pipeline], None],
+    build_dry_run: Callable[[beam.Pipeline, str], None],
+    flags: argparse.Namespace,
+    options: PipelineOptions,
+) -> Exit:
+    """Do what a command line asks for: run a job, or with `--dry_run` print what it would do.
+
+    Args:
+        job: see `launch`; what the flags say of it is filled in here.
+        build: likewise.
+        build_dry_run: see `dry_run`.
+        flags: of `pipeline.common.options.job_parser`.
+        options: Beam's.
+
+    Raises:
+        UsageError: see `launch`.
+        JobError: likewise.
+    """
+    if flags.dry_run:
+        print(dry_run(build_dry_run, options))
+        return Exit.DONE
+    job = dataclasses.replace(
+        job,
+        overwrite=flags.overwrite,
+        max_reject_fraction=flags.max_reject_fraction,
+        wait_for_lock=flags.wait_for_lock,
+        metrics_file=absolute(flags.metrics_file) if flags.metrics_file else "",
+    )
+    return launch(job, build, options)
 
 
 def launch(job: Job, build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> Exit:
