@@ -14,7 +14,7 @@ from transforms.text import PAD, RESERVED, UNK, Vocabulary
 
 NAME = "ngrams.txt"
 ORDERS = 4
-LEAST, MOST = 5, 50_000
+LEAST, MOST = 8, 50_000
 # Above any token's id, so that an n-gram and the word behind it have a code of their own.
 BASE = 1 << 31
 UNSEEN = -1  # The number of an n-gram that is not in the file.

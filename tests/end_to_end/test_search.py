@@ -123,7 +123,7 @@ def test_a_captioner_that_was_evaluated_by_consensus_captions_by_consensus(
     assert (search["method"], search["beam_width"], search["samples"]) == ("consensus", 4, 60)
     assert "by consensus search (the one of a beam of 4" in (output / "MODEL_CARD.md").read_text()
     assert "consensus search" in (output / "training.html").read_text()
-    assert (output / "ngrams.txt").read_text().startswith("images 12 least 5\n12\ta\n")
+    assert (output / "ngrams.txt").read_text().startswith("images 12 least 8\n12\ta\n")
     chosen = [f"--captioner={output}", "--engine=tensorflow"]
     rows = run(images, tmp_path / "own", *chosen)
     configuration = captions_table.read_manifest(str(tmp_path / "own"))["configuration"]

@@ -42,16 +42,16 @@ def test_the_captions_that_are_scored_are_those_that_the_exported_captioner_says
 
 
 def test_views_and_generated_captions_do_not_make_words_more_frequent(tmp_path: Path) -> None:
-    data = toy.dataset(tmp_path / "data", train=8)
+    data = toy.dataset(tmp_path / "data", train=16)
     plain = ngrams.count(data)
-    assert (plain.images, plain.least) == (8, 5)
+    assert (plain.images, plain.least) == (16, 8)
     name = data.manifest["splits"]["train"]["files"][0]
     path = files.join(data.folder, name)
     kept = list(data.file_records(path))
     marks = [(False, True, True), (True, True, True)]
     more = [
         records.Record(**{**vars(record), "view": view, "generated": generated})
-        for record, generated in zip(kept, [*marks, *marks], strict=True)
+        for record, generated in zip(kept, 4 * marks, strict=True)
         for view in ("", "flip")
     ]
     with files.atomic(path) as stream:
@@ -59,7 +59,7 @@ def test_views_and_generated_captions_do_not_make_words_more_frequent(tmp_path: 
     manifest = data.manifest
     manifest["files"][name] = {"bytes": stream.size, "sha256": stream.sha256}
     files.write_json(files.join(data.folder, "dataset.json"), manifest)
-    # Of the four images in the file two have no caption by people, and the others have one.
+    # Of the eight images in the file four have no caption by people, and the others have one.
     found = ngrams.count(open_dataset(data.folder))
-    assert found.images == 6
-    assert found.to_text(data.vocabulary).startswith("images 6 least 5\n6\ta\n")
+    assert found.images == 12
+    assert found.to_text(data.vocabulary).startswith("images 12 least 8\n12\ta\n")

@@ -61,7 +61,7 @@ def test_a_captioner_may_want_another_search(captioner_folder: Path, tmp_path: P
 def test_changed_frequencies_are_refused(captioner_folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(captioner_folder, tmp_path / "other"))
     content = (other / "ngrams.txt").read_bytes()
-    (other / "ngrams.txt").write_bytes(content.replace(b"least 5", b"least 4"))
+    (other / "ngrams.txt").write_bytes(content.replace(b"least 8", b"least 4"))
     with pytest.raises(UsageError, match=r"ngrams\.txt is not the file that the manifest names"):
         settings(other, "--search=consensus")
 
