@@ -58,11 +58,12 @@ def finished(output: str) -> bool:
 
 def _compare(output: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     remedy = "give another --output, or delete this one"
-    flags, others = before.get("configuration", {}), now["configuration"]
-    for name, value in others.items():
-        if flags.get(name) != value:
+    # What an older version did not know, it did as the default does it.
+    flags = Configuration().to_dict() | before.get("configuration", {})
+    for name, value in now["configuration"].items():
+        if flags[name] != value:
             raise UsageError(
-                f"{output}: this was trained with --{name}={flags.get(name)}, not {value}: {remedy}"
+                f"{output}: this was trained with --{name}={flags[name]}, not {value}: {remedy}"
             )
     for part in ("vocabulary", "encoder", "dataset"):
         if before.get(part) != now[part]:
