@@ -34,7 +34,7 @@ def plan(references: int, unit_size: int) -> dict[str, Any]:
     ):
         counted = Path(folder, "counted.txt")
         with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-            planned = add_plan(pipeline, settings(folder, unit_size))
+            planned = add_plan(pipeline, settings(folder, unit_size), readers=4)
             _ = (
                 planned.units
                 | beam.Map(lambda unit: (1, len(unit.contents)))

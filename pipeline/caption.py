@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     return launch.start(
         launch.Job("caption", settings.output, settings.claim(), "captions.json"),
         lambda pipeline: job.build(pipeline, settings, performance),
-        lambda pipeline, path: job.build_dry_run(pipeline, settings, path),
+        lambda pipeline, path: job.build_dry_run(pipeline, settings, performance, path),
         options,
         beam_options,
     )

@@ -55,21 +55,21 @@ class Compare(beam.DoFn):
 
 
 class Fingerprint(beam.DoFn):
-    """Reads the images whose listing does not decide; outputs as of `Compare`."""
+    """Reads images whose listing does not decide, some at a time; outputs as of `Compare`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, readers: int) -> None:
+        self._settings, self._readers = settings, readers
 
-    def process(self, found: Found) -> Iterator[Any]:
-        """Yield what is to become of an image."""
-        ref, entry = found
-        result = fingerprints.fingerprint(ref)
-        if isinstance(result, Reject):
+    def process(self, several: list[Found]) -> Iterator[Any]:
+        """Yield what is to become of some images."""
+        results = fingerprints.fingerprint_all([ref for ref, _ in several], self._readers)
+        for (ref, entry), result in zip(several, results, strict=True):
+            if not isinstance(result, Reject):
+                yield from settle((ref, entry), result, self._settings)
+                continue
             yield pvalue.TaggedOutput(REJECTS, result)
             if entry is not None and entry.reject is None and result.code.retryable:
                 yield pvalue.TaggedOutput(KEPT, keep(entry))
-        else:
-            yield from settle(found, result, self._settings)
 
 
 def settle(found: Found, sha256: str, settings: Settings) -> Iterator[Any]:

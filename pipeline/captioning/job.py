@@ -19,7 +19,7 @@ from transforms import captions_table
 def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance) -> None:
     """Add the whole job to a pipeline; what the table is now is looked up here."""
     settings = based(settings)
-    planned = plan(pipeline, settings)
+    planned = plan(pipeline, settings, performance.readers)
     captioned = planned.units | "Caption" >> beam.ParDo(
         CaptionUnit(settings, performance), planned.wanted
     ).with_outputs(compare.KEPT, main="reports")
@@ -72,10 +72,12 @@ def based(settings: Settings) -> Settings:
     return dataclasses.replace(settings, base=manifest.get("generation", 0) if manifest else 0)
 
 
-def build_dry_run(pipeline: beam.Pipeline, settings: Settings, path: str) -> None:
+def build_dry_run(
+    pipeline: beam.Pipeline, settings: Settings, performance: Performance, path: str
+) -> None:
     """Add the plan alone, and write a summary of it for people to a local file."""
     settings = based(settings)
-    planned = plan(pipeline, settings)
+    planned = plan(pipeline, settings, performance.readers)
     still = planned.kept | "Counted" >> beam.Filter(lambda kept: kept.counted)
     _ = (
         pipeline

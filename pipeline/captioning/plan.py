@@ -38,8 +38,8 @@ class Plan:
     wanted: pvalue.AsSingleton
 
 
-def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
-    """Add the planning to a pipeline."""
+def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
+    """Add the planning to a pipeline; images are read by so many threads a worker."""
     found = list_sources(pipeline, settings.images)
     images = found.images
     base = (
@@ -60,8 +60,12 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
         | "ByKey" >> beam.CoGroupByKey()
         | "Compare" >> beam.ParDo(Compare(settings)).with_outputs(*compare.TAGS)
     )
-    # Grouping has spread the keys over all workers: each reads those that it compared.
-    read = compared[compare.UNREAD] | beam.ParDo(Fingerprint(settings)).with_outputs(*compare.TAGS)
+    read = (
+        # Grouping has spread the keys over all workers: each reads those that it compared.
+        compared[compare.UNREAD]
+        | "Together" >> beam.BatchElements(fingerprints.TOGETHER, fingerprints.TOGETHER)
+        | "Fingerprint" >> beam.ParDo(Fingerprint(settings, readers)).with_outputs(*compare.TAGS)
+    )
 
     def both(tag: str) -> beam.PCollection:
         return (compared[tag], read[tag]) | f"All {tag}" >> beam.Flatten()

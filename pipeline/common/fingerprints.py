@@ -1,10 +1,14 @@
 """Finding out what images are by content, so that copies are recognised."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 
 from transforms import sources
+from transforms.prefetch import ordered_map
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError
+
+TOGETHER = 64  # Images that are read at a time: a store answers several readers as soon as one.
 
 
 def digest(data: bytes) -> str:
@@ -26,6 +30,11 @@ def fingerprint(ref: ImageRef) -> str | Reject:
     except (OSError, SourceError) as error:
         return unreadable(ref, "list", error)
     return sha256.hexdigest()
+
+
+def fingerprint_all(refs: Sequence[ImageRef], readers: int) -> Iterator[str | Reject]:
+    """Yield what `fingerprint` gives for each image, in order, read by several threads."""
+    return ordered_map(fingerprint, refs, min(readers, len(refs)), len(refs))
 
 
 def identity(ref: ImageRef, sha256: str) -> str:

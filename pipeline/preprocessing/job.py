@@ -19,7 +19,7 @@ from transforms.splits import SPLITS
 
 def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance) -> None:
     """Add the whole job to a pipeline."""
-    planned = plan(pipeline, settings)
+    planned = plan(pipeline, settings, performance.readers)
     vocabulary = (
         planned.kept
         | "OfTrain" >> beam.Filter(lambda unit: unit.split == "train")
@@ -64,9 +64,11 @@ def make_vocabulary(
     return text.Vocabulary.from_counts(counts, min_count, max_words)
 
 
-def build_dry_run(pipeline: beam.Pipeline, settings: Settings, path: str) -> None:
+def build_dry_run(
+    pipeline: beam.Pipeline, settings: Settings, performance: Performance, path: str
+) -> None:
     """Add the plan alone, and write a summary of it for people to a local file."""
-    planned = plan(pipeline, settings)
+    planned = plan(pipeline, settings, performance.readers)
     _ = (
         pipeline
         | "Once" >> beam.Create([None])

@@ -47,8 +47,11 @@ class Plan:
     captions_read: pvalue.AsSingleton
 
 
-def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
-    """Add the planning: list, join, fingerprint, divide, group into units."""
+def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
+    """Add the planning: list, join, fingerprint, divide, group into units.
+
+    Images are read by so many threads a worker.
+    """
     found = list_sources(pipeline, settings.images)
     images = found.images
     refused = found.rejects | "Refused" >> beam.Map(lambda reject: Lost(reject, 1, 0))
@@ -81,8 +84,11 @@ def plan(pipeline: beam.Pipeline, settings: Settings) -> Plan:
             join_group, bool(settings.lists), settings.captions_format == NO_CAPTIONS
         ).with_outputs("lost", main="joined")
     )
-    known = joined.joined | "Fingerprint" >> beam.FlatMap(add_fingerprint).with_outputs(
-        "lost", main="known"
+    known = (
+        joined.joined
+        | "Together" >> beam.BatchElements(fingerprints.TOGETHER, fingerprints.TOGETHER)
+        | "Fingerprint"
+        >> beam.FlatMap(add_fingerprints, readers).with_outputs("lost", main="known")
     )
     resolved = (
         known.known
@@ -158,13 +164,14 @@ def join_group(
         yield pvalue.TaggedOutput("lost", item)
 
 
-def add_fingerprint(image: Captioned) -> Iterator[Any]:
-    """Yield (sha256, image); an image that cannot be read goes to `lost`."""
-    result = fingerprints.fingerprint(image.ref)
-    if isinstance(result, Reject):
-        yield pvalue.TaggedOutput("lost", Lost(result, 1, len(image.captions)))
-    else:
-        yield result, image
+def add_fingerprints(several: list[Captioned], readers: int) -> Iterator[Any]:
+    """Yield (sha256, image) of images; what cannot be read goes to `lost`."""
+    results = fingerprints.fingerprint_all([image.ref for image in several], readers)
+    for image, result in zip(several, results, strict=True):
+        if isinstance(result, Reject):
+            yield pvalue.TaggedOutput("lost", Lost(result, 1, len(image.captions)))
+        else:
+            yield result, image
 
 
 def resolve_copies(content: tuple[str, Iterable[Captioned]], settings: Settings) -> Iterator[Any]:
