@@ -93,13 +93,13 @@ class Work:
 
     image_bytes: float = 110_000
     read: float = 0.0004
-    decode: float = 0.0023
-    encode: float = 0.0125
-    search: float = 0.0029
+    decode: float = 0.0026
+    encode: float = 0.0107
+    search: float = 0.0032
     write: float = 0.00001
-    plan: float = 0.00024
-    reference_bytes: float = 400
-    shuffles: float = 5
+    plan: float = 0.00015
+    reference_bytes: float = 200
+    shuffles: float = 4
     row_bytes: float = 250
     unit_size: float = 1000
     unit_reads: float = 17
