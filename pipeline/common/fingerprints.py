@@ -33,8 +33,15 @@ def fingerprint(ref: ImageRef) -> str | Reject:
 
 
 def fingerprint_all(refs: Sequence[ImageRef], readers: int) -> Iterator[str | Reject]:
-    """Yield what `fingerprint` gives for each image, in order, read by several threads."""
-    return ordered_map(fingerprint, refs, min(readers, len(refs)), len(refs))
+    """Yield what `fingerprint` gives for each image, in order.
+
+    Files of their own are read by several threads. The calling thread reads archives, for it
+    keeps them open.
+    """
+    alone = [ref for ref in refs if ref.place is None]
+    read = ordered_map(fingerprint, alone, min(readers, len(alone)), len(alone))
+    for ref in refs:
+        yield fingerprint(ref) if ref.place is not None else next(read)
 
 
 def identity(ref: ImageRef, sha256: str) -> str:
