@@ -122,7 +122,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import compact, engines, sources
+    from transforms import captioner, compact, engines, ngrams, sources
 
     if options.captioner and options.language:
         raise UsageError("--captioner and --language: a captioner has its language; give one only")
@@ -135,6 +135,9 @@ def resolve(options: argparse.Namespace) -> Settings:
     # Here and not in a worker, so that all have the same.
     engine = engines.resolve(options.engine, options.captioner, options.precision)
     found = search_flags.resolve(options, options.captioner)
+    if found["search"].method == "consensus":
+        facts = captioner.read_manifest(options.captioner[0])["files"]
+        digests.append(facts[ngrams.NAME]["sha256"])
     search_flags.check_details(options.details, options.captioner)
     for spec in options.images:
         sources.check(spec, "--images")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms import compact, files, manifests, ngrams, tensorflow_start
+from transforms import compact, files, manifests, tensorflow_start
 from transforms.errors import UsageError
 
 MANIFEST = "captioner.json"
@@ -40,11 +40,11 @@ def read_manifest(folder: str) -> dict[str, Any]:
 
 
 def digest(folder: str) -> str:
-    """Return a hexadecimal sha256 of what decides a captioner's captions.
+    """Return a hexadecimal sha256 of what decides a captioner's captions: its SavedModel.
 
-    That is its SavedModel, and the frequencies of n-grams where it has them. Trained again with
-    the same result, a captioner keeps its digest; the rest of its directory tells of the training,
-    with times.
+    Trained again with the same result, a captioner keeps its digest; the rest of its directory
+    tells of the training, with times. A consensus depends on the frequencies of n-grams as well,
+    which have a digest of their own.
 
     Raises:
         UsageError: the directory is no finished captioner.
@@ -53,7 +53,7 @@ def digest(folder: str) -> str:
     model = {
         name: facts[name]["sha256"]
         for name in facts
-        if name.startswith(f"{SAVED_MODEL}/") or name in (compact.WEIGHTS, ngrams.NAME)
+        if name.startswith(f"{SAVED_MODEL}/") or name == compact.WEIGHTS
     }
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
 
