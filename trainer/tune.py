@@ -112,7 +112,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         divided = [*found]
     identity = {
         "dataset": dataset.digest,
-        "base": base.to_dict(),
+        # Trials are compared by beam search, whatever the captioner is to be searched by.
+        "base": {name: value for name, value in base.to_dict().items() if name != "search"},
         "search": {each.name: dataclasses.asdict(each) for each in parameters},
         "validation": validation,
         "folds": count if validation == FOLDS else 1,
