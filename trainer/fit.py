@@ -77,7 +77,7 @@ def fit(
     )
     state = trainer.run(max_minutes)
     options = evaluation.search_options(configuration)
-    if options.method == "beam":
+    if options.method == "beam" or not replicas.chief:
         captions = evaluator.captions()
     else:
         print(f"searching {options.method} captions of dev", file=sys.stderr)

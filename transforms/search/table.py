@@ -72,7 +72,7 @@ class Table:
             if length >= len(first):
                 images, beams = np.nonzero((history[..., -len(first) :] == first).all(-1))
                 table[images, beams, last] = -np.inf
-        # Samples that ended wait for the others of their image, with ENDs behind them.
+        # An end is no repetition.
         table[..., END] = ends
 
 
