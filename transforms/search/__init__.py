@@ -63,7 +63,8 @@ def search(
     """
     from transforms.search.beam import beam_search
     from transforms.search.consensus import consensus_search
-    from transforms.search.nucleus import nucleus_search
+    from transforms.search.nucleus import sample
+    from transforms.search.ranking import rank
     from transforms.search.steps import Ensemble
 
     options.check()
@@ -78,7 +79,7 @@ def search(
     if seeds is None or len(seeds) != images:
         raise ValueError(f"the search {options.method} needs a seed for each image")
     if options.method == "nucleus":
-        return nucleus_search(decoder, seen, seeds, options, max_length, attend)
+        return rank(*sample(decoder, seen, seeds, options, max_length, attend), options)
     if frequencies is None:
         raise ValueError("a consensus needs the frequencies of n-grams")
     found = []

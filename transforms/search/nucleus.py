@@ -7,26 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.search.lattice import ROOT, Lattice
-from transforms.search.options import Hypothesis, SearchOptions
-from transforms.search.ranking import rank
+from transforms.search.options import SearchOptions
 from transforms.search.steps import Floats, Integers, Steps
 from transforms.search.table import Table
 from transforms.text import END, START
 
 # As many words nearly always hold the nucleus; to sort all of them takes much longer.
 FEW = 256
-
-
-def nucleus_search(
-    steps: Steps,
-    features: Any,
-    seeds: Sequence[int],
-    options: SearchOptions,
-    max_length: int,
-    attend: bool,
-) -> list[list[Hypothesis]]:
-    """Draw captions (Holtzman et al., 2020, arXiv:1904.09751); see `transforms.search.search`."""
-    return rank(*sample(steps, features, seeds, options, max_length, attend), options)
 
 
 def sample(
@@ -37,7 +24,9 @@ def sample(
     max_length: int,
     attend: bool,
 ) -> tuple[Lattice, Integers, Integers]:
-    """Draw captions; those that begin alike are one to the decoder until they part.
+    """Draw captions (Holtzman et al., 2020, arXiv:1904.09751); see `transforms.search.search`.
+
+    Those that begin alike are one to the decoder until they part.
 
     Returns:
         Their words; the last of each, [B, samples]; and whether it ended (0) or not (1), likewise.
