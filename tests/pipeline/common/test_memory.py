@@ -1,6 +1,7 @@
 """Memory that goes back to the system."""
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -29,7 +30,8 @@ print(mallinfo().hblkhd - before >= 8 << 20)
 
 
 @pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="takes glibc, 2.33 or later"
+    not hasattr(ctypes.CDLL(None), "mallinfo2") and not os.environ.get("CI"),
+    reason="what tells the sizes is of glibc, from 2.33 on",
 )
 def test_large_blocks_have_pages_of_their_own() -> None:
     found = [
