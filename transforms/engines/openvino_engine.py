@@ -56,7 +56,9 @@ class OpenVinoEngine(ArrayEngine):
             part: [each.any_name for each in model.outputs] for part, model in models.items()
         }
         self._encoding = threading.Lock()
-        self._encoders = openvino.AsyncInferQueue(compiled.pop("encode"), threads)
+        # Each core has the next image at hand when it is done with one: getting it there takes
+        # Python, which may be busy.
+        self._encoders = openvino.AsyncInferQueue(compiled.pop("encode"), 2 * threads)
         self._encoders.set_callback(_keep)
         # A request runs once at a time.
         self._idle: dict[str, SimpleQueue[Any]] = {}
