@@ -361,7 +361,7 @@ def job(
             f"--beam_width={settings.beam_width}",
             f"--length_penalty={settings.length_penalty}",
             "--page_images=0",
-            *options.engine_flags(engine),
+            f"--engine={engine}",
             *flags,
         ],
     }

@@ -82,25 +82,11 @@ def engines(captioner: str) -> list[str]:
     """Return the engines that can run a captioner here, the fastest last."""
     from transforms.engines import ENGINES, resolve
 
-    if not jobs_have_engines():
-        return [resolve("auto", captioner)]
     found = []
     for name in reversed(ENGINES):
         with contextlib.suppress(UsageError):
-            found.append(resolve(name, captioner))
+            found.append(resolve(name, [captioner]))
     return found
-
-
-def jobs_have_engines() -> bool:
-    """Whether `pipeline.caption` lets its engine be chosen."""
-    from pipeline import caption
-
-    return "--engine" in caption.build_parser().flags()
-
-
-def engine_flags(engine: str) -> list[str]:
-    """Return the flags of a job that choose an engine."""
-    return [f"--engine={engine}"] if jobs_have_engines() else []
 
 
 def pictures(settings: argparse.Namespace, count: int) -> str:

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
                 settings.captioner,
                 f"gs://bucket/in{turn}",
                 f"gs://bucket/out{turn}",
-                [f"--unit_size={unit_size}", *options.engine_flags(settings.engines[-1])],
+                [f"--unit_size={unit_size}", f"--engine={settings.engines[-1]}"],
             )
             rows.append({"images": images, "units": units, **{k: seen[k] for k in KINDS}})
     facts = np.array([[1, row["images"], row["units"]] for row in rows])
