@@ -169,9 +169,17 @@ def peers(
         return photos.take(images, max(least, round(count * share)), settings.work)
 
     base = "benchmarks.peers"
-    contenders = [
-        job(f"beamcap, {engine}", images, options.warm(settings), settings, count, engine)
+    own = [(f"beamcap, {engine}", engine, "fp32") for engine in settings.engines]
+    # What the goals are for comes first.
+    also = [
+        (f"beamcap, {engine}, bf16", engine, "bf16")
         for engine in settings.engines
+        if engine in PRECISIONS["bf16"]
+    ]
+    warm = options.warm(settings)
+    contenders = [
+        job(name, images, warm, settings, count, engine, [f"--precision={precision}"])
+        for name, engine, precision in own + also
     ]
     for name, module in (
         ("tf.data and Keras", "tf_data"),
@@ -186,7 +194,7 @@ def peers(
         contenders.append(Contender(name, f"{base}.hugging_face:{function}", arguments, once=True))
     result = compare(contenders, settings.rounds)
     ours = max(
-        (one for one in result[: len(settings.engines)] if not one.problem),
+        (one for one in result[: len(own)] if not one.problem),
         key=lambda one: one.rate,
         default=result[0],
     )
@@ -283,14 +291,14 @@ def growth(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
 
 
 def precision(settings: argparse.Namespace) -> list[Measured]:
-    """Measure the encoder and the job in fp32 and in int8."""
+    """Measure the encoder and the job in each precision of each engine."""
     images, warm = options.pictures(settings, settings.count), options.warm(settings)
     some = photos.take(images, min(settings.count, 500), settings.work)
     folder = quantised(settings, some)
     chosen = argparse.Namespace(**{**vars(settings), "captioner": folder})
     contenders = []
     for engine in settings.engines:
-        for each in PRECISIONS if engine != "tensorflow" else ():
+        for each in (name for name, able in PRECISIONS.items() if engine in able):
             arguments = {
                 "images": some,
                 "captioner": folder,
@@ -303,16 +311,16 @@ def precision(settings: argparse.Namespace) -> list[Measured]:
                 job(f"job, {name}", images, warm, chosen, settings.count, engine, flags),
             ]
     measured = compare(contenders, settings.rounds)
-    print(f"\n## fp32 and int8\n\n{precision_table(measured)}")
+    print(f"\n## Precisions\n\n{precision_table(measured)}")
     return measured
 
 
 def precision_table(measured: Sequence[Measured]) -> str:
-    """Return the table of precisions: what is measured in int8 beside the same in fp32."""
+    """Return the table of precisions, each beside the same in fp32."""
     found = {one.name: one for one in measured}
     rows = []
     for one in measured:
-        fp32 = found[one.name.replace("int8", "fp32")]
+        fp32 = found[one.name.rsplit(", ", 1)[0] + ", fp32"]
         cpu = fp32.cpu_seconds_per_image / one.cpu_seconds_per_image
         rows.append(
             [

@@ -68,8 +68,8 @@ def build_parser() -> Parser:
         "--precision",
         choices=PRECISIONS,
         default="fp32",
-        help="of the encoder; int8 takes a captioner that trainer.quantize has made, and another"
-        " engine than tensorflow",
+        help="of the encoder; bf16 takes OpenVINO and a processor that computes in it, int8 a"
+        " captioner that trainer.quantize has made, and another engine than tensorflow",
     )
     search_flags.add(parser)
     table = parser.add_argument_group("table")

@@ -69,8 +69,8 @@ class Settings:
         """Return the digest of what makes an image's captions.
 
         In fp32 the engine is no part of it: another one makes the same captions, with scores that
-        differ in the last digits, and no reason to make a whole table again. In int8 engines round
-        in other places, and one in five captions is another.
+        differ in the last digits, and no reason to make a whole table again. In other precisions
+        engines round in other places, and one in five captions is another.
         """
         rounding = () if self.precision == "fp32" else (self.engine,)
         return units.digest(

@@ -16,8 +16,12 @@ __all__ = ["ENGINES", "PRECISIONS", "Engine", "Step", "describe", "digest", "loa
 
 # The fastest on a CPU first, each with the extra that brings it.
 ENGINES = {"openvino": "openvino", "onnxruntime": "onnx", "tensorflow": ""}
-# Of the encoder's computations; the decoder's are float32 always.
-PRECISIONS = ("fp32", "int8")
+# Of the encoder's computations, each with the engines that can; the decoder's are float32 always.
+PRECISIONS = {
+    "fp32": tuple(ENGINES),
+    "bf16": ("openvino",),
+    "int8": ("openvino", "onnxruntime"),
+}
 
 
 def resolve(engine: str, folders: Sequence[str], precision: str = "fp32") -> str:
@@ -40,9 +44,13 @@ def resolve(engine: str, folders: Sequence[str], precision: str = "fp32") -> str
             engine or these captioners; or a directory is no finished captioner.
     """
     if precision not in PRECISIONS:
-        raise UsageError(f"there is no precision {precision!r}: choose one of fp32, int8")
+        known = ", ".join(PRECISIONS)
+        raise UsageError(f"there is no precision {precision!r}: choose one of {known}")
+    if precision != "fp32":
+        engine = _resolve_reduced(engine, precision)
     if precision == "int8":
-        engine = _resolve_int8(engine, folders)
+        for folder in folders:
+            onnx_files.int8_facts(folder)
     if engine == "auto":
         gpu = Path("/proc/driver/nvidia/version").exists()
         best = next(name for name in ENGINES if find_spec(name) is not None)
@@ -57,21 +65,18 @@ def resolve(engine: str, folders: Sequence[str], precision: str = "fp32") -> str
     return engine
 
 
-def _resolve_int8(engine: str, folders: Sequence[str]) -> str:
+def _resolve_reduced(engine: str, precision: str) -> str:
     """Return an engine that can, in the place of `auto`."""
-    for folder in folders:
-        onnx_files.int8_facts(folder)
-    if engine == "tensorflow":
+    able = PRECISIONS[precision]
+    if engine == "auto":
+        installed = [name for name in able if find_spec(name) is not None]
+        return installed[0] if installed else able[0]
+    if engine in ENGINES and engine not in able:
         raise UsageError(
-            "int8 is not for the engine tensorflow: leave out --engine, or give openvino or"
-            " onnxruntime"
+            f"{precision} is not for the engine {engine}: leave out --engine, or give"
+            f" {' or '.join(able)}"
         )
-    if engine != "auto":
-        return engine
-    able = [name for name in ENGINES if name != "tensorflow" and find_spec(name) is not None]
-    if not able:
-        raise UsageError("int8 takes another engine than tensorflow: pip install -e '.[openvino]'")
-    return able[0]
+    return engine
 
 
 def describe(engine: str, precision: str = "fp32") -> dict[str, str]:
@@ -82,7 +87,8 @@ def describe(engine: str, precision: str = "fp32") -> dict[str, str]:
 def digest(folder: str, precision: str = "fp32") -> str:
     """Return a hexadecimal sha256 of what decides a captioner's captions in a precision.
 
-    In fp32 that is `transforms.captioner.digest`, whether it has an int8 encoder or not.
+    In fp32 that is `transforms.captioner.digest`, whether it has an int8 encoder or not. In bf16
+    it is another, for rounding changes some of the captions.
 
     Raises:
         UsageError: no finished captioner, or one without an int8 encoder that is to use it.
@@ -90,7 +96,7 @@ def digest(folder: str, precision: str = "fp32") -> str:
     whole = captioner.digest(folder)
     if precision == "fp32":
         return whole
-    encoder = onnx_files.int8_facts(folder)["sha256"]
+    encoder = precision if precision == "bf16" else onnx_files.int8_facts(folder)["sha256"]
     return hashlib.sha256(f"{whole} {encoder}".encode()).hexdigest()
 
 

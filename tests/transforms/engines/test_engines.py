@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 import tensorflow as tf
 
@@ -15,6 +16,8 @@ from transforms import captioner, engines
 from transforms.engines import Engine, onnx_files
 from transforms.errors import UsageError
 from transforms.text import START
+
+BFLOAT16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class Exported:
@@ -111,6 +114,29 @@ def test_engines_without_tensorflow(exported: Exported) -> None:
     with onnx_files.opened(exported.folder):
         pass
     captioners.check_light_engines(exported.folder)
+
+
+def test_bfloat16_is_close_and_another_model(exported: Exported) -> None:
+    if not BFLOAT16:
+        pytest.skip("this processor does not compute in bfloat16")
+    pixels = captioners.pictures(5)
+    wanted = engines.load(exported.folder, "openvino").encode(pixels)
+    # `auto` takes the engine that can.
+    found = engines.load(exported.folder, precision="bf16").encode(pixels)
+    assert 0 < np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+    assert engines.digest(exported.folder, "bf16") != engines.digest(exported.folder)
+
+
+def test_bfloat16_is_refused_where_it_cannot_be(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for engine in ("tensorflow", "onnxruntime"):
+        message = f"bf16 is not for the engine {engine}: leave out --engine, or give openvino"
+        with pytest.raises(UsageError, match=message):
+            engines.load(exported.folder, engine, precision="bf16")
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32", "INT8"])
+    with pytest.raises(UsageError, match="this processor does not compute in bfloat16"):
+        engines.load(exported.folder, precision="bf16")
 
 
 def test_an_engine_that_does_not_exist(exported: Exported) -> None:
