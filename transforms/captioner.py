@@ -17,6 +17,7 @@ from transforms.errors import UsageError
 
 MANIFEST = "captioner.json"
 FORMAT = "beamcap.captioner"
+PARTS = ("encode", "prepare", "step")  # Signatures of the SavedModel that engines run.
 REMEDY = "make a captioner with `python -m trainer.task`"
 SAVED_MODEL = "saved_model"
 BATCH_SIZE = 32
@@ -122,6 +123,19 @@ class Captioner:
                 for row, row_scores in zip(captions, scores, strict=True)
             ]
         return results
+
+
+def load_parts(folder: str) -> Any:
+    """Load a SavedModel whose `PARTS` are to be run; see `load_saved_model`.
+
+    Raises:
+        UsageError: also where it lacks one, as an older version's does.
+    """
+    model = load_saved_model(folder)
+    for name in PARTS:
+        if name not in model.signatures:
+            raise UsageError(f"{folder}: its SavedModel has no signature {name}; {REMEDY} again")
+    return model
 
 
 def load_saved_model(folder: str) -> Any:

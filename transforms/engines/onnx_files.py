@@ -15,7 +15,7 @@ from transforms.engines import canonical
 from transforms.errors import UsageError
 
 FOLDER = "onnx"
-PARTS = ("encode", "prepare", "step")
+PARTS = captioner.PARTS
 INT8 = "encode_int8.onnx"  # Takes the place of the encoder.
 OPSET = 17
 NEXT = "next_"  # Before the name of an output that is also an input's.
@@ -120,7 +120,7 @@ def _fill(place: Path, folder: str) -> None:
     """Make the files beside their place and rename them; of two processes at once one wins."""
     print(f"{folder}: making ONNX files of it, once, in {place}", file=sys.stderr)
     with compact.filling(place) as fresh:
-        convert(captioner.load_saved_model(folder), fresh)
+        convert(captioner.load_parts(folder), fresh)
 
 
 def _convert(signature: Any, part: str) -> bytes:

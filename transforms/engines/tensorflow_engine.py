@@ -7,11 +7,8 @@ import numpy as np
 
 from transforms import captioner, tensorflow_start
 from transforms.engines.engine import Step
-from transforms.errors import UsageError
 
 Tensors = dict[str, Any]
-
-_NAMES = ("encode", "prepare", "step")
 
 
 class TensorFlowEngine:
@@ -25,7 +22,7 @@ class TensorFlowEngine:
         """Take the functions `encode`, `prepare` and `step` of a captioner."""
         import tensorflow as tf
 
-        self._encode, self._prepare, self._step = (signatures[name] for name in _NAMES)
+        self._encode, self._prepare, self._step = (signatures[name] for name in captioner.PARTS)
         self._reorder = tf.function(_reorder, reduce_retracing=True)
         self._keep = tf.function(_keep, reduce_retracing=True)
 
@@ -42,12 +39,7 @@ class TensorFlowEngine:
                 one that an older version exported.
         """
         tensorflow_start.start(threads)
-        model = captioner.load_saved_model(folder)
-        for name in _NAMES:
-            if name not in model.signatures:
-                raise UsageError(
-                    f"{folder}: its SavedModel has no signature {name}; {captioner.REMEDY} again"
-                )
+        model = captioner.load_parts(folder)
         engine = cls(model.signatures)
         engine._model = model  # Its variables live as long as it does.
         return engine

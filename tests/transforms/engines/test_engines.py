@@ -1,5 +1,6 @@
 """Engines: each runs the exported graph as the model in Python runs."""
 
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,17 @@ def test_engines_without_tensorflow(exported: Exported) -> None:
     with onnx_files.opened(exported.folder):
         pass
     captioners.check_light_engines(exported.folder)
+
+
+@pytest.mark.parametrize("name", list(engines.ENGINES))
+def test_a_captioner_of_an_older_version(
+    name: str, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = types.SimpleNamespace(signatures={"caption_pixels": None})
+    monkeypatch.setattr(captioner, "load_saved_model", lambda _: older)
+    monkeypatch.setenv("BEAMCAP_CACHE", str(tmp_path))
+    with pytest.raises(UsageError, match=r"no signature encode; make a captioner with .* again"):
+        engines.load(exported.folder, name)
 
 
 def test_bfloat16_is_close_and_another_model(exported: Exported) -> None:
