@@ -19,10 +19,27 @@ from trainer import quantize
 from transforms import captioner
 from transforms.commandline import Exit, Parser, positive, run
 from transforms.engines import PRECISIONS
+from transforms.errors import UsageError
 
 PROG = "python -m benchmarks.captioning"
 PARTS = ("parts", "peers", "workers", "growth", "precision")
 STAGES = ("read", "decode and resize", "encoder", "beam search", "write")
+# What others offer, and how often as fast the job is to be.
+PEERS = {
+    "tf.data and Keras": "tf_data:run",
+    "Beam RunInference": "run_inference:run",
+    "Ray Data": "ray_data:run",
+    "Keras loop": "keras_loop:run",
+    "ViT-GPT2": "hugging_face:vit_gpt2",
+    "BLIP-base": "hugging_face:blip",
+}
+WANTED = {
+    "tf.data and Keras": 1.8,
+    "Beam RunInference": 1.5,
+    "Ray Data": 1.5,
+    "ViT-GPT2": 60.0,
+    "BLIP-base": 150.0,
+}
 # Images a peer needs to be timed well, as a share of those of the job.
 SLOW = {"Keras loop": 0.1, "ViT-GPT2": 0.012, "BLIP-base": 0.008}
 
@@ -35,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """
     parser = build_parser()
     settings = options.parse(parser, argv)
+    for name in settings.peers:
+        if name not in PEERS:
+            known = ", ".join(PEERS)
+            raise UsageError(f"--peers={name}: there is no such peer; use some of {known}")
     facts: dict[str, Any] = {"machine": report.machine(), "settings": vars(settings)}
     goals: list[Goal] = []
     job = None
@@ -65,6 +86,12 @@ def build_parser() -> Parser:
     """Return the parser of the command line."""
     parser = options.parser(PROG, "Measure captioning.", "captioning", PARTS)
     options.add_captioner(parser)
+    parser.add_argument(
+        "--peers",
+        type=lambda text: text.split(","),
+        default=list(PEERS),
+        help=f"those of `peers` to run, separated by commas; default: {','.join(PEERS)}",
+    )
     parser.add_argument("--peer_images", type=positive, default=600, help="images for the peers")
     parser.add_argument(
         "--many", type=positive, default=10_000, help="images of the larger run of `growth`"
@@ -168,7 +195,6 @@ def peers(
         least = 8 if count >= 100 else 2
         return photos.take(images, max(least, round(count * share)), settings.work)
 
-    base = "benchmarks.peers"
     own = [(f"beamcap, {engine}", engine, "fp32") for engine in settings.engines]
     # What the goals are for comes first.
     also = [
@@ -181,17 +207,13 @@ def peers(
         job(name, images, warm, settings, count, engine, [f"--precision={precision}"])
         for name, engine, precision in own + also
     ]
-    for name, module in (
-        ("tf.data and Keras", "tf_data"),
-        ("Beam RunInference", "run_inference"),
-        ("Ray Data", "ray_data"),
-        ("Keras loop", "keras_loop"),
-    ):
-        arguments = {"images": folder(name), **searched}
-        contenders.append(Contender(name, f"{base}.{module}:run", arguments))
-    for name, function in (("ViT-GPT2", "vit_gpt2"), ("BLIP-base", "blip")):
-        arguments = {"images": folder(name), **generated}
-        contenders.append(Contender(name, f"{base}.hugging_face:{function}", arguments, once=True))
+    for name, function in PEERS.items():
+        if name not in settings.peers:
+            continue
+        generates = function.startswith("hugging_face:")
+        arguments = {"images": folder(name), **(generated if generates else searched)}
+        target = f"benchmarks.peers.{function}"
+        contenders.append(Contender(name, target, arguments, once=generates))
     result = compare(contenders, settings.rounds)
     ours = max(
         (one for one in result[: len(own)] if not one.problem),
@@ -199,17 +221,10 @@ def peers(
         default=result[0],
     )
     print(f"\n## Beside others\n\n{report.contenders(result, ours)}")
-    wanted = {
-        "tf.data and Keras": 1.8,
-        "Beam RunInference": 1.5,
-        "Ray Data": 1.5,
-        "ViT-GPT2": 60.0,
-        "BLIP-base": 150.0,
-    }
     goals = [
-        Goal(f"{ours.name} / {one.name}", ours.rate / one.rate, wanted[one.name])
+        Goal(f"{ours.name} / {one.name}", ours.rate / one.rate, WANTED[one.name])
         for one in result
-        if one.name in wanted
+        if one.name in WANTED
     ]
     return result, goals
 

@@ -78,3 +78,8 @@ def test_a_slope_leaves_out_what_a_job_costs_once() -> None:
 def test_unknown_parts_are_refused() -> None:
     with pytest.raises(UsageError, match="--parts=speed: there is no such part"):
         captioning.main(["--captioner=x", "--parts=speed"])
+
+
+def test_unknown_peers_are_refused() -> None:
+    with pytest.raises(UsageError, match="--peers=abacus: there is no such peer; use some of tf"):
+        captioning.main(["--captioner=x", "--peers=Keras loop,abacus"])

@@ -22,6 +22,17 @@ def test_a_clock_gives_up_without_the_target() -> None:
     assert "target_seconds" not in clock.facts()
 
 
+def test_a_peer_that_was_given_up_bounds_the_share_of_its_time() -> None:
+    nan = float("nan")
+    both = training.share_of_time([100.0, 400.0], 400.0)
+    assert (both.value, both.verdict) == (0.25, "met")
+    given_up = training.share_of_time([100.0, nan], 400.0)
+    assert (given_up.value, given_up.verdict) == (0.25, "met")
+    # Given up too early to say, or not there ourselves.
+    assert training.share_of_time([100.0, nan], 200.0).verdict == "not measured"
+    assert training.share_of_time([nan, 400.0], 400.0).verdict == "not measured"
+
+
 def test_a_profile_names_the_largest_and_sums_up_the_rest() -> None:
     spent = {f"op{n}": float(n) for n in range(training.SHOWN + 3)}
     lines = training.profile_table(spent).splitlines()
