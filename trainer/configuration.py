@@ -123,6 +123,9 @@ class Configuration:
         "of the computations in training; weights and losses are always float32",
         choices=("float32", "mixed_float16", "mixed_bfloat16"),
     )
+    xla: bool = _option(
+        False, "compile the steps of training with XLA, for GPUs; batches are padded for it"
+    )
     epochs: int = _option(15, "passes over the training images", parse=commandline.positive)
     batch_images: int = _option(
         64, "images in a batch, with all their captions", parse=commandline.positive
@@ -202,6 +205,11 @@ class Configuration:
         if unknown:
             raise UsageError(f"unknown setting {min(unknown)}: made by another version of beamcap")
         return cls(**{**values, "convolutions": tuple(values.get("convolutions", ()))})
+
+    @classmethod
+    def completed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what `to_dict` gave, with what an older version did not know: the defaults."""
+        return cls().to_dict() | dict(values)
 
     def check(self, feature_shape: Sequence[int] | None) -> None:
         """Refuse what cannot work.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from trainer.decoders import Decoder
 from trainer.model import Captioner
 from trainer.noise import Noise
-from trainer.packing import Packing
+from trainer.packing import Packing, lay_out
 from trainer.search import NEVER, banned
 from transforms.text import END, PAD, START, UNK
 
@@ -15,7 +15,8 @@ from transforms.text import END, PAD, START, UNK
 class Loss(NamedTuple):
     """What a batch cost."""
 
-    mean: tf.Tensor  # float32, per token, END counted and padding not; 0 where there is none
+    total: tf.Tensor  # float32, of all tokens, END counted and padding not
+    mean: tf.Tensor  # float32, per token; 0 where there is none
     tokens: tf.Tensor  # int32, how many
     weight: float = 1.0  # of this loss among several
 
@@ -46,7 +47,7 @@ def teacher_forced(
     """
     noise = noise or Noise()
     read, targets = token_ids[:, :, :-1], token_ids[:, :, 1:]
-    packing = Packing(targets != PAD)
+    packing = lay_out(targets != PAD, padded=captioner.configuration.xla)
     memory = captioner.prepare(inputs, noise)
     if word_dropout and noise.training:
         forgotten = noise.chosen(tf.shape(read), word_dropout) & (read > UNK)
@@ -60,7 +61,7 @@ def teacher_forced(
     spread = label_smoothing / size
     labels = tf.one_hot(packed, size, 1 - label_smoothing + spread, spread)
     losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-    return _mean(losses)
+    return _loss(losses, packing)
 
 
 def _mix(
@@ -88,10 +89,9 @@ def _mix(
     return tf.where(replaced, own, read)
 
 
-def _mean(losses: tf.Tensor, weight: float = 1.0) -> Loss:
-    tokens = tf.size(losses)
-    total = tf.reduce_sum(losses)
-    return Loss(tf.math.divide_no_nan(total, tf.cast(tokens, tf.float32)), tokens, weight)
+def _loss(losses: tf.Tensor, packing: Packing) -> Loss:
+    total, tokens = packing.sum(losses), packing.tokens
+    return Loss(total, tf.math.divide_no_nan(total, tf.cast(tokens, tf.float32)), tokens)
 
 
 def policy_gradient(
@@ -118,11 +118,11 @@ def policy_gradient(
     """
     noise = noise or Noise()
     steps = samples.shape[2]
-    packing = Packing(samples != PAD)
+    packing = lay_out(samples != PAD, padded=captioner.configuration.xla)
     read = tf.concat([tf.fill(tf.shape(samples[:, :, :1]), START), samples[:, :, :-1]], axis=2)
     logits = captioner.teacher_forced(captioner.prepare(inputs, noise), read, packing, noise)
     logits = tf.cast(logits, tf.float32) + tf.constant(banned(logits.shape[-1]))
     words = packing.pack(samples)
     surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(words, logits / temperature)
     weights = packing.pack(tf.repeat(advantages[..., None], steps, axis=2))
-    return _mean(surprise * weights)
+    return _loss(surprise * weights, packing)

@@ -1,4 +1,4 @@
-"""Work on the words of a batch and on nothing else.
+"""Work on the words of a batch and on nothing else, except where XLA needs padding.
 
 A batch of B images with n captions each, padded to T steps, is mostly padding: on Flickr8k more
 than 40 %. The decoders therefore see its M real tokens one after another ("packed"), ordered by
@@ -6,8 +6,8 @@ step and, within a step, by the caption's length, longest first. The captions th
 step t are then the first rows of those that ran at step t - 1, and a recurrence over the packed
 tokens needs no mask at all. (The layout of PyTorch's PackedSequence.)
 
-Letters: B images, n captions of an image, N = B * n captions, T steps, M tokens, L the most
-tokens that one image's captions have together.
+Letters: B images, n captions of an image, N = B * n captions, T steps, M tokens (of `Padded`
+all N * T places), L the most tokens that one image's captions have together.
 """
 
 import tensorflow as tf
@@ -18,6 +18,8 @@ class Packing:
 
     Attributes:
         steps: T, known when the graph is built.
+        tokens: int32 scalar, how many there are, padding not counted.
+        compact: whether padding takes no part, as here.
         active: int32 [T], how many captions have a token at each step.
         order: int32 [N], captions by length, longest first, as the recurrences see them.
         owner: int32 [N], the image of each caption in that order.
@@ -25,6 +27,8 @@ class Packing:
         caption: int32 [M], the caption of each token, as its place in `order`.
         place: int32 [M], the step of each token.
     """
+
+    compact = True
 
     def __init__(self, mask: tf.Tensor) -> None:
         """Lay out a batch.
@@ -42,11 +46,16 @@ class Packing:
         self.place, self.caption = tf.unstack(tf.cast(places, tf.int32), axis=1)
         self._flat = tf.gather(self.order, self.caption) * self.steps + self.place
         self.image = tf.gather(self.owner, self.caption)
+        self.tokens = tf.size(self.image)
         # A token's slot among its image's tokens, for what works image by image.
         by_image = tf.reshape(rows, [self._images, self._captions * self.steps])
         position = tf.cumsum(by_image, axis=1, exclusive=True)
         self._longest = tf.reduce_max(tf.reduce_sum(by_image, axis=1))
         self._slot = self.image * self._longest + tf.gather(tf.reshape(position, [-1]), self._flat)
+
+    def sum(self, values: tf.Tensor) -> tf.Tensor:
+        """Add up the tokens' values, [M] -> scalar."""
+        return tf.reduce_sum(values)
 
     def pack(self, values: tf.Tensor) -> tf.Tensor:
         """Take the tokens' values, [B, n, T] -> [M]."""
@@ -88,3 +97,67 @@ class Packing:
     def per_caption(self, grouped: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Undo captions_per_image for that many rows, [B, n, D] -> [rows, D]."""
         return tf.gather(tf.reshape(grouped, [-1, grouped.shape[-1]]), self.order[:rows])
+
+
+class Padded(Packing):
+    """The same with every place of the padded batch for a token: M is N * T.
+
+    Shapes depend on those of the batch alone, which is what XLA needs. What is at padding is
+    computed, and only `tokens` and `sum` leave it out. Captions keep their order.
+    """
+
+    compact = False
+
+    def __init__(self, mask: tf.Tensor) -> None:
+        """Lay out a batch; see `Packing`."""
+        self.steps = mask.shape[2]
+        self._images, self._captions = tf.shape(mask)[0], tf.shape(mask)[1]
+        rows = self._images * self._captions
+        self.active = tf.fill([self.steps], rows)
+        self.order = tf.range(rows)
+        self.owner = self.order // self._captions
+        self.place = tf.repeat(tf.range(self.steps), rows)
+        self.caption = tf.tile(self.order, [self.steps])
+        self.image = self.caption // self._captions
+        self.tokens = tf.reduce_sum(tf.cast(mask, tf.int32))
+        self._counted = self.pack(mask)
+
+    def sum(self, values: tf.Tensor) -> tf.Tensor:
+        """See `Packing`."""
+        return tf.reduce_sum(tf.where(self._counted, values, tf.zeros_like(values)))
+
+    def pack(self, values: tf.Tensor) -> tf.Tensor:
+        """See `Packing`."""
+        return tf.reshape(tf.transpose(tf.reshape(values, [-1, self.steps])), [-1])
+
+    def unpack(self, values: tf.Tensor) -> tf.Tensor:
+        """See `Packing`; what is at padding stays."""
+        return tf.transpose(tf.reshape(values, [self.steps, -1, values.shape[-1]]), [1, 0, 2])
+
+    def repack(self, padded: tf.Tensor) -> tf.Tensor:
+        """See `Packing`."""
+        return tf.reshape(tf.transpose(padded, [1, 0, 2]), [-1, padded.shape[-1]])
+
+    def per_image(self, values: tf.Tensor) -> tf.Tensor:
+        """See `Packing`; L is n * T."""
+        depth = values.shape[-1]
+        return tf.reshape(self.unpack(values), [self._images, self._captions * self.steps, depth])
+
+    def per_token(self, grouped: tf.Tensor) -> tf.Tensor:
+        """See `Packing`."""
+        depth = grouped.shape[-1]
+        return self.repack(tf.reshape(grouped, [-1, self.steps, depth]))
+
+    def captions_per_image(self, rows: tf.Tensor) -> tf.Tensor:
+        """See `Packing`."""
+        return tf.reshape(rows, [self._images, self._captions, rows.shape[-1]])
+
+    def per_caption(self, grouped: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """See `Packing`."""
+        del rows
+        return tf.reshape(grouped, [-1, grouped.shape[-1]])
+
+
+def lay_out(mask: tf.Tensor, *, padded: bool = False) -> Packing:
+    """Return the layout of a batch, bool [B, n, T], true at tokens; padded for XLA."""
+    return Padded(mask) if padded else Packing(mask)

@@ -1,8 +1,11 @@
 """Phases of a training: what is done with a batch, behind one interface."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from trainer import schedule
@@ -73,11 +76,30 @@ class Phase(Protocol):
         """
 
 
-def step_signature(examples: Examples, *more: tf.TensorSpec) -> list[Any]:
-    """Return the input signature of a step's graph, with `more` before the seed."""
+BUCKET_STEPS = 8  # Where XLA fixes shapes, captions are padded to multiples of this many steps.
+
+
+def bucket_length(*ids: Any) -> int:
+    """Return the length of the bucket that holds all captions of a batch.
+
+    Args:
+        ids: int32 [B, n, T], each caption followed by PAD; of several, T may differ.
+    """
+    longest = max(int(np.count_nonzero(np.asarray(each), axis=2).max(initial=1)) for each in ids)
+    return -(-longest // BUCKET_STEPS) * BUCKET_STEPS
+
+
+def step_signature(examples: Examples, steps: int, *more: tf.TensorSpec) -> list[Any]:
+    """Return the input signature of a step's graph.
+
+    Args:
+        examples: the training split.
+        steps: T, of the token ids.
+        more: what comes before the seed.
+    """
     return [
         examples.input_spec,
-        tf.TensorSpec([None, None, examples.steps], tf.int32),
+        tf.TensorSpec([None, None, steps], tf.int32),
         *more,
         tf.TensorSpec([2], tf.int32),
         Pace(tf.TensorSpec([]), tf.TensorSpec([]), tf.TensorSpec([])),
@@ -94,7 +116,9 @@ class CrossEntropy:
         """Prepare the graph of a step."""
         self.epochs = configuration.epochs
         self._updates, self._configuration = updates, configuration
-        self._step = traced(updates.captioner, self._run, step_signature(examples))
+        self._examples = examples
+        # By the length of captions: one for all, or with XLA one for each bucket.
+        self._step_for = functools.cache(self._traced)
 
     def pace(self, step: int, steps_per_epoch: int) -> Pace:
         """See `Phase`."""
@@ -112,8 +136,14 @@ class CrossEntropy:
         self, inputs: tf.Tensor, token_ids: tf.Tensor, seed: tuple[int, int], pace: Pace
     ) -> Outcome:
         """See `Phase`."""
-        loss, tokens, captions = self._step(inputs, token_ids, seed, pace)
+        steps = self._examples.steps
+        if self._configuration.xla:
+            steps = min(steps, 1 + bucket_length(token_ids[:, :, 1:]))
+        loss, tokens, captions = self._step_for(steps)(inputs, token_ids[:, :, :steps], seed, pace)
         return Outcome(float(loss), int(tokens), int(captions))
+
+    def _traced(self, steps: int) -> Callable[..., Any]:
+        return traced(self._updates.captioner, self._run, step_signature(self._examples, steps))
 
     def _run(
         self, inputs: tf.Tensor, token_ids: tf.Tensor, seed: tf.Tensor, pace: Pace
@@ -144,4 +174,9 @@ class CrossEntropy:
                 )
             ]
 
-        return self._updates.apply(objective, pace.rate, pace.decay)
+        return self._updates.apply(objective, [count_tokens(token_ids)], pace.rate, pace.decay)
+
+
+def count_tokens(token_ids: tf.Tensor) -> tf.Tensor:
+    """Return how many tokens are learned from captions [B, n, T], int32; START is none of them."""
+    return tf.math.count_nonzero(token_ids[:, :, 1:], dtype=tf.int32)

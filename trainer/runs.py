@@ -58,8 +58,7 @@ def finished(output: str) -> bool:
 
 def _compare(output: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     remedy = "give another --output, or delete this one"
-    # What an older version did not know, it did as the default does it.
-    flags = Configuration().to_dict() | before.get("configuration", {})
+    flags = Configuration.completed(before.get("configuration", {}))
     for name, value in now["configuration"].items():
         if flags[name] != value:
             raise UsageError(

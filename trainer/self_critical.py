@@ -5,7 +5,9 @@ caption's score as the baseline); Luo, "A Better Variant of Self-Critical Sequen
 2020, arXiv:2003.09971 (the mean score of the image's other samples).
 """
 
+import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from trainer.examples import Examples
 from trainer.finetuning import traced
 from trainer.loss import Loss, policy_gradient, teacher_forced
 from trainer.noise import Noise
-from trainer.phases import Outcome, Pace, step_signature
+from trainer.phases import Outcome, Pace, bucket_length, count_tokens, step_signature
 from trainer.reward import Reward
 from trainer.sampling import sample
 from trainer.updates import Updates
@@ -44,17 +46,11 @@ class SelfCritical:
         self._updates, self._configuration = updates, configuration
         self._examples = examples
         self._reward: Reward | None = None
-        captioner = updates.captioner
-        ids = tf.TensorSpec([None, None, examples.steps - 1], tf.int32)
-        signature = step_signature(examples, ids, tf.TensorSpec([None, None]))
-        frozen = [*signature]
-        rest = captioner.encoder if captioner.pretrained else None
-        if rest is not None:
-            frozen[0] = tf.TensorSpec([None, *rest.output_shape[1:]])
         self._sample = traced(
-            captioner, self._draw, [examples.input_spec, tf.TensorSpec([2], tf.int32)]
+            updates.captioner, self._draw, [examples.input_spec, tf.TensorSpec([2], tf.int32)]
         )
-        self._step = traced(captioner, self._run, signature, frozen)
+        # By the length of captions: one for all, or with XLA one for each bucket.
+        self._step_for = functools.cache(self._traced)
 
     def pace(self, step: int, steps_per_epoch: int) -> Pace:
         """See `trainer.phases.Phase`; the average starts from good weights."""
@@ -80,7 +76,12 @@ class SelfCritical:
         samples, advantages = advantage(drawn, rewards, greedy=c.scst_baseline == "greedy")
         times.append(time.monotonic())
         seen = encoded[0] if encoded else inputs
-        loss, tokens = self._step(seen, token_ids, samples, advantages, seed, pace)
+        length = self._examples.steps - 1
+        if c.xla:
+            learned = [samples, *([token_ids[:, :, 1:]] if c.scst_cross_entropy else [])]
+            length = min(length, bucket_length(*learned))
+        token_ids, samples = token_ids[:, :, : length + 1], samples[:, :, :length]
+        loss, tokens = self._step_for(length)(seen, token_ids, samples, advantages, seed, pace)
         outcome = float(loss), int(tokens), int(np.prod(samples.shape[:2]))
         times.append(time.monotonic())
         seconds = dict(zip(("sampling", "reward", "update"), np.diff(times).tolist(), strict=True))
@@ -89,6 +90,16 @@ class SelfCritical:
             "sampled_length": float((samples != 0).sum() / outcome[2]),
         }
         return Outcome(*outcome, means, seconds)
+
+    def _traced(self, length: int) -> Callable[..., Any]:
+        captioner = self._updates.captioner
+        ids = tf.TensorSpec([None, None, length], tf.int32)
+        signature = step_signature(self._examples, length + 1, ids, tf.TensorSpec([None, None]))
+        frozen = [*signature]
+        rest = captioner.encoder if captioner.pretrained else None
+        if rest is not None:
+            frozen[0] = tf.TensorSpec([None, *rest.output_shape[1:]])
+        return traced(captioner, self._run, signature, frozen)
 
     def _draw(self, inputs: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
         """Return captions and, if a CNN is frozen, what it made of the images."""
@@ -155,7 +166,10 @@ class SelfCritical:
                 losses.append(likelihood._replace(weight=c.scst_cross_entropy))
             return losses
 
-        return self._updates.apply(objective, pace.rate, pace.decay)
+        tokens = [tf.math.count_nonzero(samples, dtype=tf.int32)]
+        if c.scst_cross_entropy:
+            tokens.append(count_tokens(token_ids))
+        return self._updates.apply(objective, tokens, pace.rate, pace.decay)
 
 
 def advantage(

@@ -36,12 +36,18 @@ class Updates:
         self._fresh = [variable.numpy() for variable in self._optimiser.variables]
 
     def apply(
-        self, objective: Callable[[], Sequence[Loss]], rate: tf.Tensor, decay: tf.Tensor
+        self,
+        objective: Callable[[], Sequence[Loss]],
+        tokens: Sequence[tf.Tensor],
+        rate: tf.Tensor,
+        decay: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step down an objective; for use inside a graph, by each replica.
 
         Args:
             objective: computes the losses of a batch, or of the replica's part of one.
+            tokens: of each of them in its order, int32 scalars, this replica's; 0 for a replica
+                without an image. They are given because XLA cannot sum over replicas.
             rate: the learning rate, a scalar.
             decay: of the weights' average, a scalar.
 
@@ -50,20 +56,10 @@ class Updates:
             first.
         """
         c, replicas = self._configuration, self.replicas
-        with tf.GradientTape() as tape:
-            with precision.computing(self.captioner, c.precision):
-                losses = objective()
-            tokens = [replicas.sum(loss.tokens) for loss in losses]
-            total = tf.add_n(
-                [
-                    loss.weight * loss.mean * tf.cast(loss.tokens / each, tf.float32)
-                    for loss, each in zip(losses, tokens, strict=True)
-                ]
-            )
-            scaled = self._scale.up(total)
-        gradients = tape.gradient(scaled, self._optimiser.learning)
-        # The embedding's gradient is sparse, with rows several times: its norm needs the sum.
-        gradients = replicas.sum([tf.convert_to_tensor(gradient) for gradient in gradients])
+        tokens = [replicas.sum(each) for each in tokens]
+        compute = tf.function(self._gradients, jit_compile=True) if c.xla else self._gradients
+        total, gradients = compute(objective, tokens)
+        gradients = replicas.sum(gradients)
         gradients, usable = self._scale.down(gradients)
         if c.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, c.clip_norm)
@@ -73,6 +69,33 @@ class Updates:
         if c.averaging:
             replicas.update(_approach, self._average, self.weights, [decay] * len(self.weights))
         return replicas.sum(total), tokens[0]
+
+    def _gradients(
+        self, objective: Callable[[], Sequence[Loss]], tokens: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Compute what a step needs; XLA may compile it.
+
+        Args:
+            objective: see `apply`.
+            tokens: likewise, but of all replicas.
+
+        Returns:
+            This replica's part of the loss, float32 scalar, and its gradients, float32 and as
+            `Optimiser.learning` has them, multiplied with the scale of the loss.
+        """
+        with tf.GradientTape() as tape:
+            with precision.computing(self.captioner, self._configuration.precision):
+                losses = objective()
+            total = tf.add_n(
+                [
+                    loss.weight * tf.math.divide_no_nan(loss.total, tf.cast(each, tf.float32))
+                    for loss, each in zip(losses, tokens, strict=True)
+                ]
+            )
+            scaled = self._scale.up(total)
+        gradients = tape.gradient(scaled, self._optimiser.learning)
+        # The embedding's is sparse, with rows several times: its norm needs the sum.
+        return total, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:

@@ -71,6 +71,14 @@ def test_two_devices_train_like_one(data, alone, tmp_path):
     assert_alike(history(launch(["-c", MIRRORED], data, output), output), alone)
 
 
+def test_two_devices_train_alike_compiled(data, alone, tmp_path):
+    # With a last batch of one image, and so a device without any.
+    output = tmp_path / "captioner"
+    run = launch(["-c", MIRRORED, "--xla", "--decoder=transformer"], data, output)
+    reference = launch(["-m", "trainer.task", "--decoder=transformer"], data, tmp_path / "alone")
+    assert_alike(history(run, output), history(reference, tmp_path / "alone"))
+
+
 def test_two_machines_train_like_one_and_the_chief_writes(data, alone, tmp_path):
     output = tmp_path / "captioner"
     with socket.socket() as first, socket.socket() as second:

@@ -30,9 +30,11 @@ class Decoder(Protocol):
     is [B, K, ...].
 
     Attributes:
+        configuration: of the run.
         embedding: the Keras layer of the words' vectors, [V, embedding].
     """
 
+    configuration: Configuration
     embedding: Any
 
     def prepare(self, features: tf.Tensor, noise: Noise) -> Memory:

@@ -3,7 +3,7 @@
 On a CPU one multiply makes the input products of all steps, and the loop over the steps does the
 recurrent product only, for the captions that still run. On a GPU the same weights go through
 Keras's layer, which is cuDNN's kernel: its conditions (default activations, no recurrent dropout,
-right padding) hold by construction, and what does not meet them takes the loop.
+right padding) hold by construction, and what does not meet them takes the loop, as XLA does.
 """
 
 import abc
@@ -64,7 +64,8 @@ class Recurrence(keras.layers.Layer):
         Returns:
             float32 [M, units], packed.
         """
-        if mask is None and tf.config.list_logical_devices("GPU"):
+        # XLA cannot compile cuDNN's kernels.
+        if mask is None and packing.compact and tf.config.list_logical_devices("GPU"):
             return self.scan_padded(inputs, state, packing)
         return self.trace(inputs, state, packing, mask).output
 

@@ -5,9 +5,9 @@ A block looks back over the caption (self-attention), then over the image's grid
 Xiong et al., 2020, arXiv:2002.04745). Without a grid to look at, the image's vector is added to
 every word's.
 
-In training whole captions go through at once; only the products of queries and keys see padding.
-In search a caption's keys and values are kept in its state and grow by one position a word, and
-those of the image are made once for all its beams.
+In training whole captions go through at once; only the products of queries and keys see padding
+(with XLA all do). In search a caption's keys and values are kept in its state and grow by one
+position a word, and those of the image are made once for all its beams.
 """
 
 from collections.abc import Callable

@@ -129,6 +129,7 @@ class Run:
             files.write_json(path, run)
             return
         before = json.loads(files.read_bytes(path))
+        before["configuration"] = Configuration.completed(before.get("configuration", {}))
         for name, value in run.items():
             if before.get(name) != value:
                 raise UsageError(

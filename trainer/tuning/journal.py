@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
+from trainer.configuration import Configuration
 from transforms import files
 from transforms.errors import UsageError
 
@@ -55,7 +56,8 @@ class Journal:
 
         Args:
             folder: of the search.
-            identity: what decides its outcome; a folder belongs to one identity.
+            identity: what decides its outcome; a folder belongs to one identity. `base` in it
+                has fields of a `Configuration`.
 
         Raises:
             UsageError: the folder belongs to another search, or to something else.
@@ -77,6 +79,8 @@ class Journal:
             self.trials = [Trial(**trial) for trial in content["trials"]]
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{self._path}: this is no journal of a search ({error})") from error
+        whole = Configuration.completed(before.get("base", {}))
+        before["base"] = {name: whole[name] for name in identity["base"]}
         for name, value in identity.items():
             if before.get(name) != value:
                 raise UsageError(

@@ -26,7 +26,7 @@ DEFAULT = (
 )
 _BOOLEANS = {"true": True, "false": False}
 # What decides how a trial is judged is the same for all.
-_FIXED = ("seed", "epochs", "scst_epochs", "search")
+_FIXED = ("seed", "epochs", "scst_epochs", "search", "xla")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What holds for every decoder."""
 
+import dataclasses
 import itertools
 import math
 
@@ -10,7 +11,8 @@ import tensorflow as tf
 from tests.trainer import toy
 from trainer import loss
 from trainer.noise import Noise
-from trainer.packing import Packing
+from trainer.packing import Packing, lay_out
+from trainer.phases import count_tokens
 from trainer.search import beam_search
 from transforms.text import PAD, START
 
@@ -159,10 +161,11 @@ def test_the_seed_decides_the_dropout(changes, variational):
     assert cost(1) != cost(2)
 
 
-def test_variational_dropout_keeps_one_mask_for_a_caption():
+@pytest.mark.parametrize("padded", [False, True])
+def test_variational_dropout_keeps_one_mask_for_a_caption(padded):
     from trainer.decoders.layout import Packed
 
-    packing = Packing(tf.constant(toy.token_ids(4)[:, :, 1:] != PAD))
+    packing = lay_out(tf.constant(toy.token_ids(4)[:, :, 1:] != PAD), padded=padded)
     count = int(tf.reduce_sum(packing.active))
     for variational in (True, False):
         layout = Packed(packing, Noise(tf.constant([1, 2])), variational)
@@ -174,6 +177,26 @@ def test_variational_dropout_keeps_one_mask_for_a_caption():
             assert all(len(mask) == 1 for mask in masks) == variational
             assert len(set(itertools.chain(*masks))) > 5
             assert float(tf.reduce_mean(rows)) == pytest.approx(1, abs=0.2)
+
+
+@each_kind
+def test_padded_batches_have_the_same_loss_and_gradients(shape, changes):
+    model = toy.captioner(shape, **changes)
+    features, ids = tf.constant(toy.features(4, shape)), tf.constant(toy.token_ids(4))
+
+    def learned(xla):
+        model.decoder.configuration = dataclasses.replace(model.configuration, xla=xla)
+        with tf.GradientTape() as tape:
+            found = loss.teacher_forced(model.decoder, features, ids)
+        gradients = tape.gradient(found.total, model.trainable_variables)
+        return found, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    (wanted, exact), (found, gradients) = learned(False), learned(True)
+    # What the divisor of the gradients is.
+    assert int(count_tokens(ids)) == int(found.tokens) == int(wanted.tokens)
+    np.testing.assert_allclose(found.total, wanted.total, rtol=1e-5)
+    for pair in zip(gradients, exact, strict=True):
+        np.testing.assert_allclose(*pair, atol=1e-4)
 
 
 def test_batch_normalisation_trains_by_the_batch_and_captions_by_what_it_remembers():

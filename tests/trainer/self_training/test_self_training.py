@@ -132,6 +132,9 @@ def test_a_killed_run_continues_to_the_same_bytes(
         command.main(again)
     monkeypatch.setattr(candidates, "save", save)
     before = [path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jsonl")]
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    del run["configuration"]["xla"]  # An older version did not know it.
+    (tmp_path / "out" / "run.json").write_text(json.dumps(run))
     command.main(again)
     after = [path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jsonl")]
     assert before[0] in after

@@ -1,0 +1,83 @@
+"""Steps that XLA compiles: the same training, on batches of few shapes."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer import toy
+from trainer import packing
+from trainer.loop import Trainer
+from trainer.phases import bucket_length
+
+NO_CHANCE = {"dropout": 0.0, "feature_dropout": 0.0}
+
+
+def history(folder, monkeypatch, **changes):
+    """Train; return the losses of the epochs, the captions' steps, and how often XLA compiles."""
+    # Captions of up to 7 ids in a data set whose longest could have 30.
+    ids = np.pad(toy.token_ids(8), ((0, 0), (0, 0), (0, 23)))
+    steps, compiled = set(), 0
+    function, lay_out = tf.function, packing.Padded.__init__
+
+    def counted(*arguments, **options):
+        nonlocal compiled
+        compiled += bool(options.get("jit_compile"))
+        return function(*arguments, **options)
+
+    def noted(self, mask):
+        steps.add(mask.shape[2])
+        lay_out(self, mask)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf, "function", counted)
+        patch.setattr(packing.Padded, "__init__", noted)
+        examples = toy.ArrayExamples(toy.features(8), ids)
+        trainer = Trainer(toy.captioner(**changes), examples, lambda: 1.0, str(folder))
+        losses = [row["loss"] for row in trainer.run().history]
+    return losses, steps, compiled
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention": "adaptive", "batch_images": 5},
+        {"decoder": "transformer", "scst_epochs": 1, "normalization": "batch"},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_a_compiled_training_learns_the_same(tmp_path, monkeypatch, changes):
+    changes = NO_CHANCE | changes
+    plain, *none = history(tmp_path / "plain", monkeypatch, **changes)
+    compiled, steps, functions = history(tmp_path / "xla", monkeypatch, xla=True, **changes)
+    assert none == [set(), 0]
+    # What an untrained captioner draws may be long.
+    assert 8 in steps and steps <= ({8, 16, 24, 29} if "scst_epochs" in changes else {8})
+    assert functions == 1 + changes.get("scst_epochs", 0)
+    np.testing.assert_allclose(compiled, plain, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decoder": "topdown", "variational_dropout": True, "recurrent_dropout": 0.2},
+        {"decoder": "transformer", "scheduled_sampling": 0.5, "precision": "mixed_float16"},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_what_is_drawn_at_random_compiles(tmp_path, monkeypatch, changes):
+    losses, steps, _ = history(tmp_path, monkeypatch, xla=True, epochs=1, **changes)
+    assert steps == {8}
+    # That of an even choice among the words, or a little better.
+    assert 1 < losses[0] < 1.2 * math.log(toy.VOCABULARY)
+
+
+def test_buckets_are_few_and_long_enough():
+    ids = np.zeros((2, 2, 30), np.int32)
+    assert bucket_length(ids) == 8
+    ids[1, 0, :8] = 4
+    assert bucket_length(ids) == 8
+    ids[1, 1, :9] = 4
+    assert bucket_length(ids) == 16
+    assert bucket_length(ids[:1], ids) == 16
