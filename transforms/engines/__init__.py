@@ -29,7 +29,7 @@ def resolve(engine: str, folders: Sequence[str], precision: str = "fp32") -> str
 
     `auto` means TensorFlow where there is an NVIDIA GPU. Elsewhere it is the first of `ENGINES`
     that is installed, if the captioners have ONNX files or can get them, which they then do. In
-    int8 it is the first but TensorFlow.
+    another precision than fp32 it is the first of `PRECISIONS` that is installed, GPU or not.
 
     Args:
         engine: one of `ENGINES`, or `auto`.
@@ -62,6 +62,10 @@ def resolve(engine: str, folders: Sequence[str], precision: str = "fp32") -> str
         raise UsageError(
             f"the engine {engine} is not installed: pip install -e '.[{ENGINES[engine]}]'"
         )
+    if precision == "bf16":
+        for folder in folders:
+            with onnx_files.opened(folder):  # Made here, or refused before any work.
+                pass
     return engine
 
 
@@ -114,7 +118,8 @@ def load(
 
     Raises:
         UsageError: see `resolve`; no finished captioner, a file that is not
-            the one that was exported, or one that an older version exported.
+            the one that was exported, or one that an older version exported; bf16 on a processor
+            that does not compute in it.
     """
     threads = threads or len(os.sched_getaffinity(0))
     engine = resolve(engine, [folder], precision)

@@ -1,5 +1,6 @@
 """Running a captioner with OpenVINO, on CPUs."""
 
+import platform
 import threading
 from queue import SimpleQueue
 from typing import Any
@@ -108,7 +109,8 @@ class OpenVinoEngine(ArrayEngine):
 def _check_bfloat16(core: Any) -> None:
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise UsageError(
-            "this processor does not compute in bfloat16: leave out --precision, or give int8"
+            f"{platform.node()}: its processor does not compute in bfloat16: leave out"
+            " --precision=bf16, or give --precision=int8 and a captioner of trainer.quantize"
         )
 
 

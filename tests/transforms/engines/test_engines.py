@@ -147,7 +147,7 @@ def test_bfloat16_is_refused_where_it_cannot_be(
         with pytest.raises(UsageError, match=message):
             engines.load(exported.folder, engine, precision="bf16")
     monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32", "INT8"])
-    with pytest.raises(UsageError, match="this processor does not compute in bfloat16"):
+    with pytest.raises(UsageError, match="its processor does not compute in bfloat16"):
         engines.load(exported.folder, precision="bf16")
 
 
