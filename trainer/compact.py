@@ -54,12 +54,10 @@ def write(folder: str, output: Path) -> int:
     tensorflow_start.start()
     encoder = compact.load_encoder(manifest)
     with captioner.local(folder, captioner.SAVED_MODEL) as source:
-        graph = (source / "saved_model.pb").read_bytes()
-        tensors, weights = compact.pack(str(source / "variables" / "variables"), encoder)
+        tensors, weights = compact.pack(source, encoder)
     card = files.read_bytes(files.join(folder, derived.CARD)).decode()
     same = [name for name in ("vocabulary.txt", ngrams.NAME) if name in manifest["files"]]
     contents = {
-        f"{captioner.SAVED_MODEL}/saved_model.pb": graph,
         compact.WEIGHTS: weights,
         **{name: manifests.read_file(folder, manifest, name) for name in same},
         derived.CARD: (card + NOTE.format(encoder=manifest["encoder"]["name"])).encode(),

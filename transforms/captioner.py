@@ -159,8 +159,9 @@ def load_saved_model(folder: str) -> Any:
             whole = compact.cache("saved_model-1", digest(folder))
             if not whole.exists():
                 with compact.filling(whole) as fresh:
-                    shutil.copyfile(place / "saved_model.pb", fresh / "saved_model.pb")
-                    compact.unpack(weights, manifest, fresh / "variables" / "variables")
+                    compact.unpack(weights, manifest, fresh)
+                    if not (fresh / compact.GRAPH).exists():
+                        shutil.copyfile(place / compact.GRAPH, fresh / compact.GRAPH)
             place = whole
         try:
             return tf.saved_model.load(str(place))

@@ -19,13 +19,22 @@ from transforms import encoders, files
 from transforms.encoders import Encoder
 
 WEIGHTS = "weights.npz"
+GRAPH, VARIABLES = "saved_model.pb", "variables/variables"  # In the folder of a SavedModel.
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-def shipped(language: str) -> str | None:
-    """Return the folder of the captioner that is part of the package, if there is one."""
-    folder = SHIPPED / language
-    return str(folder) if (folder / "captioner.json").exists() else None
+def shipped(language: str, *, fast: bool = False) -> str | None:
+    """Return the folder of a captioner that is part of the package, if there is one.
+
+    Args:
+        language: of its captions, `en` or `zh`.
+        fast: take the fastest of that language, and not the one with the best captions.
+    """
+    names = [f"{language}-fast", language] if fast else [language]
+    for folder in (SHIPPED / name for name in names):
+        if (folder / "captioner.json").exists():
+            return str(folder)
+    return None
 
 
 def cache(kind: str, digest: str) -> Path:
@@ -74,11 +83,11 @@ def load_encoder(manifest: dict[str, Any]) -> Encoder | None:
     return encoders.load_same(facts, manifest["provenance"]["seed"], "the captioner")
 
 
-def pack(variables: str, encoder: Encoder | None) -> tuple[list[dict[str, Any]], bytes]:
-    """Make a compact form of a SavedModel's variables.
+def pack(saved_model: Path, encoder: Encoder | None) -> tuple[list[dict[str, Any]], bytes]:
+    """Make a compact form of a SavedModel.
 
     Args:
-        variables: path of the checkpoint, without `.index`.
+        saved_model: its folder.
         encoder: what need not be stored.
 
     Returns:
@@ -91,7 +100,7 @@ def pack(variables: str, encoder: Encoder | None) -> tuple[list[dict[str, Any]],
     for number, variable in enumerate(encoder.model.variables if encoder else []):
         value = variable.value.numpy()
         known.setdefault((value.shape, value.tobytes()), number)
-    reader = tf.train.load_checkpoint(variables)
+    reader = tf.train.load_checkpoint(str(saved_model / VARIABLES))
     tensors: list[dict[str, Any]] = []
     arrays: list[np.ndarray] = []
     for name in sorted(reader.get_variable_to_shape_map()):
@@ -106,17 +115,20 @@ def pack(variables: str, encoder: Encoder | None) -> tuple[list[dict[str, Any]],
         tensors.append({"name": name, "array": len(arrays)})
         arrays.append(value)
     stream = io.BytesIO()
-    np.savez_compressed(stream, *arrays)
+    graph = np.frombuffer((saved_model / GRAPH).read_bytes(), np.uint8)
+    np.savez_compressed(stream, *arrays, graph=graph)
     return tensors, stream.getvalue()
 
 
 def unpack(weights: bytes, manifest: dict[str, Any], place: Path) -> None:
-    """Write the checkpoint that `pack` read, its matrices rounded to float16.
+    """Write the SavedModel that `pack` read, its matrices rounded to float16.
+
+    What an older version packed has no graph, which is beside it in the captioner.
 
     Args:
         weights: the content of the captioner's file of weights.
         manifest: its manifest.
-        place: path of the checkpoint, without `.index`.
+        place: an empty folder.
 
     Raises:
         UsageError: the encoder is missing or another.
@@ -126,6 +138,8 @@ def unpack(weights: bytes, manifest: dict[str, Any], place: Path) -> None:
     encoder = load_encoder(manifest)
     names, values = [], []
     with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
+        if "graph" in arrays:
+            (place / GRAPH).write_bytes(arrays["graph"].tobytes())
         for tensor in manifest["compact"]:
             names.append(tensor["name"])
             if "encoder" in tensor:
@@ -138,7 +152,10 @@ def unpack(weights: bytes, manifest: dict[str, Any], place: Path) -> None:
             else:
                 single = array.dtype == np.float16
                 values.append(tf.constant(array.astype(np.float32) if single else array))
-    place.parent.mkdir()
+    (place / VARIABLES).parent.mkdir()
     tf.raw_ops.SaveV2(
-        prefix=str(place), tensor_names=names, shape_and_slices=[""] * len(names), tensors=values
+        prefix=str(place / VARIABLES),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=values,
     )
