@@ -40,7 +40,7 @@ def parser(prog: str, description: str, name: str, parts: Sequence[str]) -> Pars
 def add_captioner(result: Parser) -> None:
     """Add the flags of captioning."""
     result.add_argument(
-        "--captioner", help="folder of a captioner; default: the English one of the package"
+        "--captioner", help="folder of a captioner; default: the fast English one of the package"
     )
     result.add_argument("--beam_width", type=positive, default=3, help="hypotheses kept")
     result.add_argument("--length_penalty", type=float, default=0.7, help="see pipeline.caption")
@@ -62,7 +62,7 @@ def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
             known = ", ".join(settings.known_parts)
             raise UsageError(f"--parts={part}: there is no such part; use some of {known}")
     if hasattr(settings, "captioner") and not settings.captioner:
-        settings.captioner = compact.shipped("en")
+        settings.captioner = compact.shipped("en", fast=True)
         if not settings.captioner:
             raise UsageError("--captioner is missing: this package comes without one")
     # Runs are processes of their own, with another working folder.

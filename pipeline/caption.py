@@ -58,6 +58,12 @@ def build_parser() -> Parser:
         " default: en",
     )
     inputs.add_argument(
+        "--fast",
+        action="store_true",
+        help="likewise: take one that is twice as fast and describes less well; the Chinese one is"
+        " of that kind",
+    )
+    inputs.add_argument(
         "--engine",
         choices=("auto", *ENGINES),
         default="auto",
@@ -126,8 +132,11 @@ def resolve(options: argparse.Namespace) -> Settings:
 
     if options.captioner and options.language:
         raise UsageError("--captioner and --language: a captioner has its language; give one only")
-    if not options.captioner and (folder := compact.shipped(options.language or "en")):
-        options.captioner = [folder]
+    if options.captioner and options.fast:
+        raise UsageError("--captioner and --fast: a captioner has its speed; give one only")
+    shipped = compact.shipped(options.language or "en", fast=options.fast)
+    if not options.captioner and shipped:
+        options.captioner = [shipped]
     for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
