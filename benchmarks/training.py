@@ -162,13 +162,12 @@ def share_of_time(times: Sequence[float], spent: float) -> Goal:
         times: seconds to the target of both; nan for one that did not get there.
         spent: seconds that PyTorch trained in any case.
     """
-    name, share = "time to the target, beamcap / PyTorch", times[0] / times[1]
-    if math.isnan(times[1]):
-        # Given up before the target: it would have taken longer.
-        name, share = f"{name}, at most", times[0] / spent
-    if math.isnan(times[1]) and share > THIRD:
-        share = math.nan
-    return Goal(name, share, THIRD, most=True)
+    name = "time to the target, beamcap / PyTorch"
+    if not math.isnan(times[1]):
+        return Goal(name, times[0] / times[1], THIRD, most=True)
+    # Given up before the target: it would have taken longer, and nobody knows how much.
+    share = times[0] / spent
+    return Goal(f"{name}, at most", share if share <= THIRD else math.nan, THIRD, most=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,12 @@ Letters: B images, n captions of an image, N = B * n captions, T steps, M tokens
 all N * T places), L the most tokens that one image's captions have together.
 """
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
+
+BUCKET_STEPS = 8  # Where XLA fixes shapes, captions are padded to multiples of this many steps.
 
 
 class Packing:
@@ -161,3 +166,13 @@ class Padded(Packing):
 def lay_out(mask: tf.Tensor, *, padded: bool = False) -> Packing:
     """Return the layout of a batch, bool [B, n, T], true at tokens; padded for XLA."""
     return Padded(mask) if padded else Packing(mask)
+
+
+def bucket_length(*ids: Any) -> int:
+    """Return the length of the bucket that holds all captions of a batch.
+
+    Args:
+        ids: int32 [B, n, T], each caption followed by PAD; of several, T may differ.
+    """
+    longest = max(int(np.count_nonzero(np.asarray(each), axis=2).max(initial=1)) for each in ids)
+    return -(-longest // BUCKET_STEPS) * BUCKET_STEPS

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import tensorflow as tf
 
 from trainer import schedule
@@ -14,6 +13,7 @@ from trainer.examples import Examples
 from trainer.finetuning import traced
 from trainer.loss import Loss, teacher_forced
 from trainer.noise import Noise
+from trainer.packing import bucket_length
 from trainer.updates import Updates
 from transforms.text import PAD
 
@@ -74,19 +74,6 @@ class Phase(Protocol):
             seed: of everything random in this step.
             pace: of this step.
         """
-
-
-BUCKET_STEPS = 8  # Where XLA fixes shapes, captions are padded to multiples of this many steps.
-
-
-def bucket_length(*ids: Any) -> int:
-    """Return the length of the bucket that holds all captions of a batch.
-
-    Args:
-        ids: int32 [B, n, T], each caption followed by PAD; of several, T may differ.
-    """
-    longest = max(int(np.count_nonzero(np.asarray(each), axis=2).max(initial=1)) for each in ids)
-    return -(-longest // BUCKET_STEPS) * BUCKET_STEPS
 
 
 def step_signature(examples: Examples, steps: int, *more: tf.TensorSpec) -> list[Any]:

@@ -20,7 +20,8 @@ from trainer.examples import Examples
 from trainer.finetuning import traced
 from trainer.loss import Loss, policy_gradient, teacher_forced
 from trainer.noise import Noise
-from trainer.phases import Outcome, Pace, bucket_length, count_tokens, step_signature
+from trainer.packing import bucket_length
+from trainer.phases import Outcome, Pace, count_tokens, step_signature
 from trainer.reward import Reward
 from trainer.sampling import sample
 from trainer.updates import Updates

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.trainer import toy
 from trainer import packing
 from trainer.loop import Trainer
-from trainer.phases import bucket_length
+from trainer.packing import bucket_length
 
 NO_CHANCE = {"dropout": 0.0, "feature_dropout": 0.0}
 

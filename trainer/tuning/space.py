@@ -25,7 +25,7 @@ DEFAULT = (
     "learning_rate:3e-4..3e-3:log",
 )
 _BOOLEANS = {"true": True, "false": False}
-# What decides how a trial is judged is the same for all.
+# What decides how a trial is judged or computed is the same for all.
 _FIXED = ("seed", "epochs", "scst_epochs", "search", "xla")
 
 
