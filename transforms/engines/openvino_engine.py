@@ -12,6 +12,7 @@ from transforms.engines.array_engine import ArrayEngine, Arrays
 from transforms.errors import UsageError
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
+_SECONDS_BETWEEN_CHECKS = 1.0
 
 
 class OpenVinoEngine(ArrayEngine):
@@ -97,13 +98,16 @@ class OpenVinoEngine(ArrayEngine):
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`."""
         pixels = np.ascontiguousarray(pixels)
-        found: list[Any] = [None] * len(pixels)
-        with self._encoding:  # One batch after another has all cores.
+        batch = _Batch(pixels)
+        # A queue takes images from one caller at a time. The next may begin while the last of
+        # these are being computed, so that no core waits between two batches.
+        with self._encoding:
             for number in range(len(pixels)):
                 one = {"pixels": pixels[number : number + 1]}
-                self._encoders.start_async(one, (found, number), share_inputs=True)
-            self._encoders.wait_all()
-        return np.concatenate(found)
+                self._encoders.start_async(one, (batch, number), share_inputs=True)
+        while not batch.done.wait(_SECONDS_BETWEEN_CHECKS):
+            self._encoders.wait_all()  # Raises what went wrong.
+        return np.concatenate(batch.found)
 
 
 def _check_bfloat16(core: Any) -> None:
@@ -127,6 +131,25 @@ def _with_features(model: Any, part: str, dtype: str) -> Any:
     return prepared.build()
 
 
-def _keep(request: Any, place: tuple[list[Any], int]) -> None:
-    found, number = place
-    found[number] = request.get_output_tensor(0).data.copy()
+class _Batch:
+    """Images that are being encoded, which live until all of them are."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+        self.found: list[Any] = [None] * len(pixels)
+        self.done = threading.Event()
+        self._left = len(pixels)
+        self._counting = threading.Lock()
+
+    def keep(self, request: Any, number: int) -> None:
+        """Take the features of one image."""
+        self.found[number] = request.get_output_tensor(0).data.copy()
+        with self._counting:
+            self._left -= 1
+            if not self._left:
+                self.done.set()
+
+
+def _keep(request: Any, place: tuple[_Batch, int]) -> None:
+    batch, number = place
+    batch.keep(request, number)

@@ -1,5 +1,6 @@
 """Running a captioner with TensorFlow, on a CPU or a GPU."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ class TensorFlowEngine:
         self._encode, self._prepare, self._step = (signatures[name] for name in captioner.PARTS)
         self._reorder = tf.function(_reorder, reduce_retracing=True)
         self._keep = tf.function(_keep, reduce_retracing=True)
+        self._encoding = threading.Lock()
 
     @classmethod
     def load(cls, folder: str, threads: int) -> "TensorFlowEngine":
@@ -48,7 +50,8 @@ class TensorFlowEngine:
         """See `Engine`."""
         import tensorflow as tf
 
-        return self._encode(pixels=tf.constant(pixels))["features"].numpy()
+        with self._encoding:  # One batch after another has all cores.
+            return self._encode(pixels=tf.constant(pixels))["features"].numpy()
 
     def start(self, features: np.ndarray) -> tuple[Tensors, Tensors]:
         """See `Engine`."""

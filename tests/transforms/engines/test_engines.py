@@ -85,6 +85,14 @@ def test_features_are_rounded_as_in_training(exported: Exported, engine: Engine)
         np.testing.assert_array_equal(engine.encode(pixels[3:]), features[3:])
 
 
+def test_batches_at_a_time_keep_apart(engine: Engine) -> None:
+    pixels = captioners.pictures(40)
+    batches = [pixels[start : start + 4] for start in range(0, 40, 4)]
+    alone = [engine.encode(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        np.testing.assert_array_equal(list(pool.map(engine.encode, batches)), alone)
+
+
 def test_two_threads_fill_the_cache_once(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
