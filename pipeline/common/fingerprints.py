@@ -1,6 +1,8 @@
 """Finding out what images are by content, so that copies are recognised."""
 
 import hashlib
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from transforms import sources
@@ -8,7 +10,7 @@ from transforms.prefetch import ordered_map
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError
 
-TOGETHER = 64  # Images that are read at a time: a store answers several readers as soon as one.
+TOGETHER = 256  # Images that are read at a time: a store answers several readers as soon as one.
 
 
 def digest(data: bytes) -> str:
@@ -35,11 +37,17 @@ def fingerprint(ref: ImageRef) -> str | Reject:
 def fingerprint_all(refs: Sequence[ImageRef], readers: int) -> Iterator[str | Reject]:
     """Yield what `fingerprint` gives for each image, in order.
 
-    Files of their own are read by several threads. The calling thread reads archives, for it
+    Files of their own are read by several threads, each a share of them: handing over one at a
+    time takes longer than reading it from a disk. The calling thread reads archives, for it
     keeps them open.
     """
     alone = [ref for ref in refs if ref.place is None]
-    read = ordered_map(fingerprint, alone, min(readers, len(alone)), len(alone))
+    share = max(1, math.ceil(len(alone) / readers))
+    shares = [alone[start : start + share] for start in range(0, len(alone), share)]
+    results = ordered_map(
+        lambda some: [fingerprint(ref) for ref in some], shares, len(shares), len(shares)
+    )
+    read = itertools.chain.from_iterable(results)
     for ref in refs:
         yield fingerprint(ref) if ref.place is not None else next(read)
 
