@@ -10,7 +10,7 @@ in turn, and the median counts. The peers need `pip install -e '.[peers]'`.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import options, photos, report
 from benchmarks.harness import Contender, Measured, compare
@@ -24,24 +24,30 @@ from transforms.errors import UsageError
 PROG = "python -m benchmarks.captioning"
 PARTS = ("parts", "peers", "workers", "growth", "precision")
 STAGES = ("read", "decode and resize", "encoder", "beam search", "write")
-# What others offer, and how often as fast the job is to be.
+
+
+class Peer(NamedTuple):
+    """What others offer.
+
+    Attributes:
+        function: that runs it, `module:function` of `benchmarks.peers`.
+        wanted: how often as fast the job is to be; None where nothing is asked.
+        share: of the job's images, as many as it needs to be timed well.
+    """
+
+    function: str
+    wanted: float | None
+    share: float = 1.0
+
+
 PEERS = {
-    "tf.data and Keras": "tf_data:run",
-    "Beam RunInference": "run_inference:run",
-    "Ray Data": "ray_data:run",
-    "Keras loop": "keras_loop:run",
-    "ViT-GPT2": "hugging_face:vit_gpt2",
-    "BLIP-base": "hugging_face:blip",
+    "tf.data and Keras": Peer("tf_data:run", 1.8),
+    "Beam RunInference": Peer("run_inference:run", 1.5),
+    "Ray Data": Peer("ray_data:run", 1.5),
+    "Keras loop": Peer("keras_loop:run", None, 0.1),
+    "ViT-GPT2": Peer("hugging_face:vit_gpt2", 60.0, 0.012),
+    "BLIP-base": Peer("hugging_face:blip", 150.0, 0.008),
 }
-WANTED = {
-    "tf.data and Keras": 1.8,
-    "Beam RunInference": 1.5,
-    "Ray Data": 1.5,
-    "ViT-GPT2": 60.0,
-    "BLIP-base": 150.0,
-}
-# Images a peer needs to be timed well, as a share of those of the job.
-SLOW = {"Keras loop": 0.1, "ViT-GPT2": 0.012, "BLIP-base": 0.008}
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
@@ -135,10 +141,7 @@ def parts(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
     found = {one.name: one for one in measured}
     for engine in settings.engines:
         whole = found[f"beamcap, {engine}"]
-        stages = [
-            found.get(stage) or found[f"{stage}, {engine}"]
-            for stage in ("read", "decode and resize", "encoder", "beam search", "write")
-        ]
+        stages = [found.get(stage) or found[f"{stage}, {engine}"] for stage in STAGES]
         print(f"\n## {engine}: the job and its stages, each alone on all cores\n")
         print(stage_table(whole, stages))
         goals += stage_goals(engine, whole, stages, 0.65)
@@ -190,8 +193,7 @@ def peers(
     generated = {"beam_width": settings.beam_width, "words": 12}
     images = options.pictures(settings, count)
 
-    def folder(name: str) -> str:
-        share = SLOW.get(name, 1.0)
+    def folder(share: float) -> str:
         least = 8 if count >= 100 else 2
         return photos.take(images, max(least, round(count * share)), settings.work)
 
@@ -207,12 +209,12 @@ def peers(
         job(name, images, warm, settings, count, engine, [f"--precision={precision}"])
         for name, engine, precision in own + also
     ]
-    for name, function in PEERS.items():
+    for name, peer in PEERS.items():
         if name not in settings.peers:
             continue
-        generates = function.startswith("hugging_face:")
-        arguments = {"images": folder(name), **(generated if generates else searched)}
-        target = f"benchmarks.peers.{function}"
+        generates = peer.function.startswith("hugging_face:")
+        arguments = {"images": folder(peer.share), **(generated if generates else searched)}
+        target = f"benchmarks.peers.{peer.function}"
         contenders.append(Contender(name, target, arguments, once=generates))
     result = compare(contenders, settings.rounds)
     ours = max(
@@ -222,9 +224,9 @@ def peers(
     )
     print(f"\n## Beside others\n\n{report.contenders(result, ours)}")
     goals = [
-        Goal(f"{ours.name} / {one.name}", ours.rate / one.rate, WANTED[one.name])
+        Goal(f"{ours.name} / {one.name}", ours.rate / one.rate, peer.wanted)
         for one in result
-        if one.name in WANTED
+        if (peer := PEERS.get(one.name)) and peer.wanted
     ]
     return result, goals
 
