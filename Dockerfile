@@ -15,7 +15,7 @@ WORKDIR /opt/beamcap
 
 # Dependencies first: this layer lasts until the versions change.
 COPY constraints.txt setup.py pyproject.toml ./
-RUN pip install --constraint constraints.txt . && pip check
+RUN pip install --constraint constraints.txt '.[openvino]' && pip check
 
 # The code is found here rather than installed, so that its data files need no list.
 ENV PYTHONPATH=/opt/beamcap

@@ -118,7 +118,7 @@ def test_dockerfile_has_the_pinned_beam_and_the_tested_python() -> None:
     assert beam == PINS["apache-beam"]
     assert re.findall(r"^FROM python:([\d.]+)-", text, re.MULTILINE) == [python]
     assert f"python{python}" in (ROOT / "Makefile").read_text()
-    assert "--constraint constraints.txt" in text
+    assert "--constraint constraints.txt '.[openvino]'" in text  # The engine that is chosen here.
     assert text.rstrip().endswith('ENTRYPOINT ["/opt/apache/beam/boot"]')
 
 
