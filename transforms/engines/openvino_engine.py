@@ -1,7 +1,7 @@
 """Running a captioner with OpenVINO, on CPUs."""
 
 import platform
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
 
@@ -12,7 +12,6 @@ from transforms.engines.array_engine import ArrayEngine, Arrays
 from transforms.errors import UsageError
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
-_SECONDS_BETWEEN_CHECKS = 1.0
 
 
 class OpenVinoEngine(ArrayEngine):
@@ -71,16 +70,14 @@ class OpenVinoEngine(ArrayEngine):
         self._outputs = {
             part: [each.any_name for each in model.outputs] for part, model in models.items()
         }
-        self._encoding = threading.Lock()
         # Each core has the next image at hand when it is done with one: getting it there takes
         # Python, which may be busy.
-        self._encoders = openvino.AsyncInferQueue(compiled.pop("encode"), 2 * threads)
-        self._encoders.set_callback(_keep)
+        self._encoders = ThreadPoolExecutor(2 * threads, "encoder")
         # A request runs once at a time.
         self._idle: dict[str, SimpleQueue[Any]] = {}
         for part, model in compiled.items():
             self._idle[part] = SimpleQueue()
-            for _ in range(threads):
+            for _ in range(2 * threads if part == "encode" else threads):
                 self._idle[part].put(model.create_infer_request())
 
     def run(self, part: str, inputs: Arrays) -> Arrays:
@@ -98,16 +95,9 @@ class OpenVinoEngine(ArrayEngine):
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`."""
         pixels = np.ascontiguousarray(pixels)
-        batch = _Batch(pixels)
-        # A queue takes images from one caller at a time. The next may begin while the last of
-        # these are being computed, so that no core waits between two batches.
-        with self._encoding:
-            for number in range(len(pixels)):
-                one = {"pixels": pixels[number : number + 1]}
-                self._encoders.start_async(one, (batch, number), share_inputs=True)
-        while not batch.done.wait(_SECONDS_BETWEEN_CHECKS):
-            self._encoders.wait_all()  # Raises what went wrong.
-        return np.concatenate(batch.found)
+        ones = [{"pixels": pixels[number : number + 1]} for number in range(len(pixels))]
+        found = self._encoders.map(lambda one: self.run("encode", one)["features"], ones)
+        return np.concatenate(list(found))
 
 
 def _check_bfloat16(core: Any) -> None:
@@ -129,27 +119,3 @@ def _with_features(model: Any, part: str, dtype: str) -> Any:
     features = prepared.output() if part == "encode" else prepared.input()
     features.tensor().set_element_type(Type(np.dtype(dtype)))
     return prepared.build()
-
-
-class _Batch:
-    """Images that are being encoded, which live until all of them are."""
-
-    def __init__(self, pixels: np.ndarray) -> None:
-        self.pixels = pixels
-        self.found: list[Any] = [None] * len(pixels)
-        self.done = threading.Event()
-        self._left = len(pixels)
-        self._counting = threading.Lock()
-
-    def keep(self, request: Any, number: int) -> None:
-        """Take the features of one image."""
-        self.found[number] = request.get_output_tensor(0).data.copy()
-        with self._counting:
-            self._left -= 1
-            if not self._left:
-                self.done.set()
-
-
-def _keep(request: Any, place: tuple[_Batch, int]) -> None:
-    batch, number = place
-    batch.keep(request, number)
