@@ -53,7 +53,7 @@ def available(folder: str) -> bool:
     try:
         with opened(folder):
             return True
-    except UsageError as error:
+    except (UsageError, OSError) as error:
         print(f"{folder}: {error}; TensorFlow runs it", file=sys.stderr)
         return False
 

@@ -160,6 +160,20 @@ def test_bfloat16_is_refused_where_it_cannot_be(
         engines.load(exported.folder, precision="bf16")
 
 
+def test_tensorflow_runs_what_no_cache_can_be_written_for(
+    exported: Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BEAMCAP_CACHE", str(tmp_path / "file"))
+    assert engines.resolve("auto", [exported.folder]) == "tensorflow"
+    assert "TensorFlow runs it" in capsys.readouterr().err
+    with pytest.raises(OSError, match="file"):
+        engines.load(exported.folder, "openvino")
+
+
 def test_an_engine_that_does_not_exist(exported: Exported) -> None:
     with pytest.raises(UsageError, match="there is no engine 'abacus': choose one of"):
         engines.load(exported.folder, "abacus")
