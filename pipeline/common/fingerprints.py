@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 
 from transforms import sources
@@ -11,6 +10,7 @@ from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError
 
 TOGETHER = 256  # Images that are read at a time: a store answers several readers as soon as one.
+SHARE = 8  # Of these, those that a reader takes at a time.
 
 
 def digest(data: bytes) -> str:
@@ -37,15 +37,17 @@ def fingerprint(ref: ImageRef) -> str | Reject:
 def fingerprint_all(refs: Sequence[ImageRef], readers: int) -> Iterator[str | Reject]:
     """Yield what `fingerprint` gives for each image, in order.
 
-    Files of their own are read by several threads, each a share of them: handing over one at a
-    time takes longer than reading it from a disk. The calling thread reads archives, for it
-    keeps them open.
+    Files of their own are read by several threads, each some at a time: handing over a single one
+    takes longer than reading it from a disk. The calling thread reads archives, for it keeps them
+    open.
     """
     alone = [ref for ref in refs if ref.place is None]
-    share = max(1, math.ceil(len(alone) / readers))
-    shares = [alone[start : start + share] for start in range(0, len(alone), share)]
+    shares = [alone[start : start + SHARE] for start in range(0, len(alone), SHARE)]
     results = ordered_map(
-        lambda some: [fingerprint(ref) for ref in some], shares, len(shares), len(shares)
+        lambda share: [fingerprint(ref) for ref in share],
+        shares,
+        min(readers, len(shares)),
+        len(shares),
     )
     read = itertools.chain.from_iterable(results)
     for ref in refs:
