@@ -59,11 +59,12 @@ def commit(references: int, unit_size: int) -> dict[str, Any]:
     from pipeline.captioning import commit as committing
     from pipeline.captioning.elements import Part
     from pipeline.common import units
+    from pipeline.common.performance import Performance
     from transforms import captions_table
 
     count = max(1, references // unit_size)
     with tempfile.TemporaryDirectory() as folder:
-        shaped = settings(folder, unit_size)
+        shaped, shares = settings(folder, unit_size), Performance(readers=1, image_seconds=60.0)
         journal = Path(folder, units.JOURNAL)
         journal.mkdir()
         for number in range(count):
@@ -71,7 +72,7 @@ def commit(references: int, unit_size: int) -> dict[str, Any]:
             (journal / f"{number:032}.json").write_bytes(b"{}")
         with child.timed() as section:
             reports = [_report(number, unit_size) for number in range(count)]
-            committing.commit(None, shaped, reports, [], [], [], count * unit_size)
+            committing.commit(None, shaped, shares, reports, [], [], [], count * unit_size)
         del reports
         manifest = Path(folder, captions_table.MANIFEST)
         size = manifest.stat().st_size

@@ -112,9 +112,9 @@ def caption_unit(
         performance.readers,
         sizes.at(decode, input_sizes),
     )
-    # Batches are encoded while captions are searched for those before them. Two threads, so that
-    # an engine has the next batch at hand when it is done with one.
-    encoded = ordered_map(encode, batches, 2, 3)
+    # Batches are encoded while captions are searched for those before them.
+    encoders = performance.encoders(len(settings.captioners))
+    encoded = ordered_map(encode, batches, encoders, encoders + 1)
     searchers = performance.searchers(settings.search.method)
     for batch, captions in ordered_map(search, encoded, searchers, searchers + 1):
         done, refused = len(rows), len(rejects)

@@ -11,6 +11,7 @@ from pipeline.captioning.elements import Merged, Part, PartReport
 from pipeline.captioning.settings import Settings
 from pipeline.common import run_report, tables, units
 from pipeline.common.books import Books
+from pipeline.common.performance import Performance
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
 from transforms import captions_table, files, manifests
@@ -24,6 +25,7 @@ FOLDERS = (*parts.FOLDERS, "rejects", "generations", units.JOURNAL)
 def commit(
     _: None,
     settings: Settings,
+    performance: Performance,
     reports: Iterable[UnitReport],
     remade: Iterable[PartReport],
     merged: Iterable[Merged],
@@ -34,6 +36,7 @@ def commit(
 
     Args:
         settings: of the job.
+        performance: likewise.
         reports: of the units.
         remade: parts that stay, whole or not, and those with copies of their rows.
         merged: parts that take the place of several of those, and of the units'.
@@ -87,6 +90,7 @@ def commit(
         generation=newest,
         rows=manifest["rows"],
         rows_not_listed=sum(report.others for report in remade),
+        performance=performance.as_json(),
     )
     sweep(output, FOLDERS, _retained(settings, newest))
 

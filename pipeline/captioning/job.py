@@ -54,6 +54,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
     _ = once | "Commit" >> beam.Map(
         commit.commit,
         settings,
+        performance,
         pvalue.AsList(captioned["reports"]),
         pvalue.AsList(remade),
         pvalue.AsList(merged),
