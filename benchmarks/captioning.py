@@ -224,9 +224,9 @@ def peers(
     )
     print(f"\n## Beside others\n\n{report.contenders(result, ours)}")
     goals = [
-        Goal(f"{ours.name} / {one.name}", ours.rate / one.rate, peer.wanted)
+        Goal(f"{ours.name} / {one.name}", ours.rate / one.rate, asked.wanted)
         for one in result
-        if (peer := PEERS.get(one.name)) and peer.wanted
+        if (asked := PEERS.get(one.name)) and asked.wanted
     ]
     return result, goals
 
@@ -297,7 +297,7 @@ def growth(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
         )
         for count in (max(1, settings.many // 10), settings.many)
     ]
-    few, many = measured = compare(contenders, 1)
+    few, many = measured = compare(contenders, settings.rounds)
     print(f"\n## More images ({engine})\n\n{report.contenders(measured, many)}")
     memory = many.median("peak_bytes") / few.median("peak_bytes")
     time = many.seconds_per_image / few.seconds_per_image

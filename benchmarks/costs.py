@@ -172,6 +172,9 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     work, prices = taken(Work, settings), taken(Prices, settings)
     print(f"{settings.images:,.0f} images\n")
     print(table(work.stages(), prices, settings.images))
+    kept = work.row_bytes * settings.images / 1e9
+    money = kept * prices.stored_gigabyte_month
+    print(f"\nKeeping the {number(kept)} GB that are written costs ${money:,.2f} a month.")
     return Exit.DONE
 
 

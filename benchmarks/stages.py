@@ -1,9 +1,11 @@
 """The stages of a job, each alone and at its best on the cores that it may use."""
 
+import math
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,7 +13,6 @@ import numpy as np
 from benchmarks import child, models, photos
 
 T = TypeVar("T")
-R = TypeVar("R")
 LEAST_SECONDS = 2.0
 
 
@@ -28,7 +29,7 @@ def read(images: str) -> dict[str, Any]:
         fingerprints.digest(data)
         return len(data)
 
-    return _threaded(both, refs)
+    return _threaded(both, refs, share=fingerprints.SHARE)
 
 
 def decode(images: str, size: tuple[int, int]) -> dict[str, Any]:
@@ -36,14 +37,16 @@ def decode(images: str, size: tuple[int, int]) -> dict[str, Any]:
     from transforms import images as decoder
 
     data = [_bytes(path) for path in photos.paths(images)]
-    return _threaded(lambda one: decoder.decode(one, (size[0], size[1])), data)
+    return _threaded(lambda one: decoder.decode(one, (size[0], size[1])), data, share=8)
 
 
 def encode(images: str, captioner: str, engine: str, precision: str = "fp32") -> dict[str, Any]:
     """Run the encoder on batches that are ready: the ceiling of the job."""
     parts = models.load(captioner, engine, 3, 0.7, precision)
-    batch = pixels(images, parts.size)
-    return _repeated(lambda: np.asarray(parts.encode(batch)), len(batch))
+    batches = [pixels(images, parts.size, start * models.BATCH) for start in range(4)]
+    # Two callers, so that the engine has the next batch at hand when it is done with one.
+    facts = _threaded(lambda batch: np.asarray(parts.encode(batch)), batches, threads=2)
+    return {**facts, "images": facts["images"] * models.BATCH}
 
 
 def search(
@@ -51,8 +54,8 @@ def search(
 ) -> dict[str, Any]:
     """Search for the captions of features that are ready, a batch on each core."""
     parts = models.load(captioner, engine, beam_width, length_penalty)
-    starts = range(0, 4 * models.BATCH, models.BATCH)
-    features = [parts.encode(pixels(images, parts.size, start)) for start in starts]
+    starts = range(8)
+    features = [parts.encode(pixels(images, parts.size, start * models.BATCH)) for start in starts]
     captions = [caption for one in features for caption in parts.search(one)]
     facts = _threaded(parts.search, features)
     words = float(np.mean([len(caption.split()) for caption in captions]))
@@ -143,17 +146,36 @@ def _bytes(path: str) -> bytes:
         return stream.read()
 
 
-def _threaded(function: Callable[[T], R], items: Sequence[T]) -> dict[str, Any]:
-    from concurrent.futures import ThreadPoolExecutor
+def _threaded(
+    function: Callable[[T], object], items: Sequence[T], *, threads: int = 0, share: int = 1
+) -> dict[str, Any]:
+    """Time a function of items, called by threads for a few seconds without a pause.
 
-    threads = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(threads) as pool:
+    Args:
+        function: of one item.
+        items: each is an image, done again and again.
+        threads: how many; 0 for one a core.
+        share: items that a thread takes at a time: handing over takes a while.
+    """
+    shares = [items[start : start + share] for start in range(0, len(items), share)]
 
-        def work() -> None:
-            for _ in pool.map(function, items):
+    def work(some: Sequence[T]) -> None:
+        for item in some:
+            function(item)
+
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+
+        def go(times: int) -> float:
+            start = time.perf_counter()
+            for _ in pool.map(work, shares * times):
                 pass
+            return time.perf_counter() - start
 
-        return _repeated(work, len(items))
+        go(1)
+        times = math.ceil(LEAST_SECONDS / go(1))
+        with child.timed() as section:
+            go(times)
+    return section.facts(len(items) * times)
 
 
 def _repeated(work: Callable[[], object], images: int) -> dict[str, Any]:

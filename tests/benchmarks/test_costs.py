@@ -27,5 +27,6 @@ def test_every_number_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
     costs.main(["--images=1e9", "--cpu_hour=0", "--gigabyte_hour=0", "--image_reads=1"])
     shown = capsys.readouterr().out
     assert shown.startswith("1,000,000,000 images")
+    assert shown.rstrip().endswith("Keeping the 250 GB that are written costs $5.00 a month.")
     (read,) = [line for line in shown.splitlines() if line.startswith("| read")]
     assert "$400.00" in read
