@@ -115,7 +115,7 @@ def caption_unit(
     # Batches are encoded while captions are searched for those before them.
     encoders = performance.encoders(len(settings.captioners))
     encoded = ordered_map(encode, batches, encoders, encoders + 1)
-    searchers = performance.searchers(settings.search.method)
+    searchers = performance.searchers(settings.search)
     for batch, captions in ordered_map(search, encoded, searchers, searchers + 1):
         done, refused = len(rows), len(rejects)
         pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from transforms.search import SearchOptions
+
 
 ONE_A_CORE = 0
+NARROW = 5  # Hypotheses of an image, at most.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +48,14 @@ class Performance:
         """
         return 2 if captioners == 1 else 1
 
-    def searchers(self, method: str) -> int:
+    def searchers(self, search: "SearchOptions") -> int:
         """Return how many batches' captions are searched at once, each in a thread of its own.
 
-        A search by beam takes less than its encoding, a consensus longer than that.
+        A narrow beam takes less CPU time than encoding, so that half of the cores keep up.
         """
-        return self.threads if method == "consensus" else max(1, self.threads // 2)
+        hypotheses = search.width * (1 + len(search.required))
+        wide = search.method == "consensus" or hypotheses > NARROW
+        return self.threads if wide else max(1, self.threads // 2)
 
 
 def workers(options: "PipelineOptions") -> int:

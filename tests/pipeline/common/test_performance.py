@@ -6,6 +6,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.common.performance import ONE_A_CORE, Performance, workers
+from transforms.search import SearchOptions
 
 DATAFLOW = ("--runner=DataflowRunner", "--project=p", "--region=r")
 
@@ -33,3 +34,20 @@ def test_workers_divide_the_cores(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert Performance(4, 60.0, workers).threads == threads
+
+
+@pytest.mark.parametrize(
+    ("search", "wanted"),
+    [
+        (SearchOptions(), 4),
+        (SearchOptions(method="greedy", beam_width=50), 4),
+        (SearchOptions(beam_width=10), 8),
+        (SearchOptions(required=((5,),)), 8),
+        (SearchOptions(method="consensus"), 8),
+    ],
+)
+def test_what_takes_longer_than_encoding_is_searched_on_all_cores(
+    search: SearchOptions, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert Performance(4, 60.0).searchers(search) == wanted
