@@ -1,12 +1,14 @@
 """Make a captioner small: weights as float16, and nothing that the encoder's package has.
 
+TensorFlow reads it by `transforms.captioner.load_saved_model`, as it reads every captioner.
+
 python -m trainer.compact --captioner=out/captioner --output=out/compact
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer import derived
+from trainer import derived, model_card
 from transforms import captioner, compact, files, manifests, ngrams, tensorflow_start
 from transforms.commandline import Exit, Parser, run
 from transforms.errors import UsageError
@@ -17,7 +19,7 @@ NOTE = """
 The matrices of its weights are rounded to float16, after the scores above were measured. The
 weights that the package of {encoder} has are not stored again. Every command takes it as it takes
 others; at first use it is put together in the cache. TensorFlow alone cannot read it:
-`with transforms.captioner.local(folder, "saved_model") as path` gives it what it can.
+`transforms.captioner.load_saved_model(folder)` returns what `tf.saved_model.load` does of others.
 """
 
 
@@ -56,11 +58,12 @@ def write(folder: str, output: Path) -> int:
     with captioner.local(folder, captioner.SAVED_MODEL) as source:
         tensors, weights = compact.pack(source, encoder)
     card = files.read_bytes(files.join(folder, derived.CARD)).decode()
+    note = NOTE.format(encoder=manifest["encoder"]["name"])
     same = [name for name in ("vocabulary.txt", ngrams.NAME) if name in manifest["files"]]
     contents = {
         compact.WEIGHTS: weights,
         **{name: manifests.read_file(folder, manifest, name) for name in same},
-        derived.CARD: (card + NOTE.format(encoder=manifest["encoder"]["name"])).encode(),
+        derived.CARD: (model_card.compacted(card) + note).encode(),
     }
     return derived.write(output, {**manifest, "compact": tensors}, contents)
 

@@ -9,6 +9,22 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# How the card's program begins and loads, in general and for what needs us to be put together.
+_ALONE = """\
+From Python, with TensorFlow alone:
+
+```python
+import tensorflow as tf
+"""
+_TOGETHER = """\
+From Python:
+
+```python
+import tensorflow as tf
+
+from transforms.captioner import load_saved_model
+"""
+_LOADS = re.compile(r'^captioner = tf\.saved_model\.load\("(.*)/saved_model"\)$', re.MULTILINE)
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#~|&$!])")
 _ENCODER_LICENCES = (
     (
@@ -69,6 +85,11 @@ def write(
         f"## Licence\n\n{_licence(captioner, license)}",
     )
     return "\n".join(section.rstrip("\n") + "\n" for section in sections)
+
+
+def compacted(card: str) -> str:
+    """Return the card of a captioner for its compact form, which TensorFlow alone cannot read."""
+    return _LOADS.sub(r'captioner = load_saved_model("\1")', card.replace(_ALONE, _TOGETHER))
 
 
 def escape(text: str) -> str:
@@ -255,11 +276,7 @@ A folder of pictures, in batches:
 python -m pipeline.caption --images=photos --captioner={shlex.quote(name)} --output=captions
 ```
 
-From Python, with TensorFlow alone:
-
-```python
-import tensorflow as tf
-
+{_ALONE}
 captioner = tf.saved_model.load({json.dumps(name + "/saved_model")})
 with open("photo.jpg", "rb") as file:
     found = captioner.signatures["serving_default"](images=tf.constant([file.read()]))

@@ -141,8 +141,13 @@ def load_parts(folder: str) -> Any:
 def load_saved_model(folder: str) -> Any:
     """Load a captioner's SavedModel; no code comes from it but TensorFlow's own operations.
 
+    Of a compact captioner, whose folder has none, it is put together in the cache at first use.
+
     Args:
         folder: of the captioner, on a local disk or in a bucket.
+
+    Returns:
+        What `tf.saved_model.load` does, with the signatures of docs/formats.md.
 
     Raises:
         UsageError: the directory is no finished captioner, or a file of its SavedModel is not

@@ -1,5 +1,6 @@
 """Compact captioners: small, and used as any other."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests import captioners
-from trainer import compact
-from transforms import captioner, engines
+from trainer import compact, model_card
+from transforms import captioner, engines, manifests
+from transforms import compact as packing
 from transforms.commandline import Exit
 from transforms.errors import UsageError
 
@@ -39,6 +41,34 @@ def test_a_compact_captioner_runs_on_every_engine(
         assert np.abs(found - wanted).max() > 0  # float16 is not float32.
     with pytest.raises(UsageError, match="exists already"):
         compact.main(flags)
+
+
+def test_the_card_s_program_runs(
+    captioner_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = tmp_path / captioner_folder.name
+    compact.write(str(captioner_folder), small)
+    card = (small / "MODEL_CARD.md").read_text()
+    assert "TensorFlow alone cannot read it" in card and "with TensorFlow alone" not in card
+    (program,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    (tmp_path / "photo.jpg").write_bytes(captioners.jpegs(1)[0])
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})  # As people would from this folder.
+    caption, score = capsys.readouterr().out.rsplit(maxsplit=1)
+    assert set(caption.split()) <= set(captioners.WORDS)
+    assert float(score) < 0
+
+
+@pytest.mark.parametrize("folder", sorted(packing.SHIPPED.iterdir()), ids=lambda path: path.name)
+def test_the_cards_of_the_package_are_those_of_compact_captioners(folder: Path) -> None:
+    manifest = captioner.read_manifest(str(folder))
+    card = manifests.read_file(str(folder), manifest, "MODEL_CARD.md").decode()
+    assert model_card.compacted(card) == card
+    assert re.search(r'^captioner = load_saved_model\("', card, re.MULTILINE)
+    assert card.endswith(compact.NOTE.format(encoder=manifest["encoder"]["name"]))
 
 
 def test_changed_weights_are_refused(captioner_folder: Path, tmp_path: Path) -> None:
