@@ -107,9 +107,17 @@ def command(captioner: Mapping[str, Any], name: str) -> str:
     """Return the command line that trains this captioner, every setting spelt out."""
     provenance = captioner["provenance"]
     flags = {"dataset": provenance["dataset"]["name"], "output": name}
-    settings = {**flags, **captioner["configuration"], **provenance["flags"]}
+    settings = {**flags, **_settings(captioner), **provenance["flags"]}
     words = ["python -m trainer.task", *(_flag(*item) for item in settings.items())]
     return " \\\n    ".join(word for word in words if word)
+
+
+def _settings(captioner: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration, without what the path of word vectors tells of a machine."""
+    settings = dict(captioner["configuration"])
+    if settings.get("word_vectors"):
+        settings["word_vectors"] = base_name(settings["word_vectors"])
+    return settings
 
 
 def _flag(name: str, value: Any) -> str:
@@ -236,7 +244,7 @@ def _model(captioner: Mapping[str, Any]) -> str:
         ]
     rows.append(["Parameters, without a frozen encoder's", f"{decoder['parameters']:,}"])
     text = _table(["", ""], rows)
-    text += "\n" + _table(["Setting", "Value"], captioner["configuration"].items())
+    text += "\n" + _table(["Setting", "Value"], _settings(captioner).items())
     return text
 
 

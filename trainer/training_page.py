@@ -1,5 +1,6 @@
 """The page of a training: its curves, its scores and some of its captions."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,10 @@ def write(
     """
     metrics, provenance = captioner["metrics"], captioner["provenance"]
     configuration = Configuration.from_dict(captioner["configuration"])
+    if vectors := configuration.word_vectors:
+        # A page is shown to others: it tells no more of a machine than the card does.
+        vectors = model_card.base_name(vectors)
+        configuration = dataclasses.replace(configuration, word_vectors=vectors)
     source = provenance["dataset"]["name"]
     facts = {
         "Data set": source,

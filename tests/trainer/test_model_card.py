@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.captioners import configuration
-from trainer import model_card
+from tests.captioners import HISTORY, configuration
+from trainer import model_card, training_page
 from trainer.configuration import Configuration, add_flags
 from transforms.commandline import Parser, parse_strictly
 
@@ -64,7 +64,10 @@ def test_scores_stand_beside_the_floor() -> None:
 
 
 def test_tells_where_the_data_is_from_and_nothing_of_the_machine() -> None:
-    text = card()
+    vectors = configuration(word_vectors="/home/someone/glove.txt")
+    text = card(configuration=vectors.to_dict())
+    assert "| word\\_vectors | glove.txt |" in text
+    assert "--word_vectors=glove.txt" in text
     assert "| Images from | Images |" in text
     assert "| Captions from | captions.txt |" in text
     assert "| train | 6000 | 30000 |" in text
@@ -116,6 +119,13 @@ def test_the_command_makes_the_same_configuration(settings: dict[str, Any]) -> N
     assert options.pop("output") == "my captioner"
     assert options.pop("max_minutes") == "40"
     assert Configuration(**options) == wanted
+
+
+def test_the_page_of_the_training_tells_no_more() -> None:
+    vectors = configuration(word_vectors="C:\\Users\\someone\\glove.txt").to_dict()
+    page = training_page.write({**CAPTIONER, "configuration": vectors}, HISTORY, [], name="x")
+    assert "--word_vectors=glove.txt" in page
+    assert "someone" not in page
 
 
 @given(st.text())
