@@ -13,6 +13,7 @@ from trainer import model_card, training_page
 from trainer import ngrams as train_ngrams
 from trainer.configuration import Configuration
 from trainer.model import Captioner
+from trainer.self_critical import SELF_CRITICAL
 from transforms import captioner, encoders, files, manifests, ngrams
 from transforms.captioner import FORMAT, MANIFEST, SAVED_MODEL
 from transforms.dataset import Dataset
@@ -70,7 +71,7 @@ def export(
     dataset: Dataset,
     configuration: Configuration,
     metrics: Mapping[str, Any],
-    history: Sequence[Mapping[str, float]],
+    history: Sequence[Mapping[str, Any]],
     seconds: float = 0.0,
     flags: Mapping[str, Any] | None = None,
     license: str = "",
@@ -104,7 +105,7 @@ def export(
         "format": FORMAT,
         "version": 1,
         "configuration": configuration.to_dict(),
-        "encoder": _describe_encoder(dataset, configuration, metrics),
+        "encoder": _describe_encoder(dataset, configuration, metrics["epoch"], history),
         "text": dataset.text,
         "decoder": {
             "kind": configuration.decoder,
@@ -152,12 +153,30 @@ def export(
 
 
 def _describe_encoder(
-    dataset: Dataset, configuration: Configuration, metrics: Mapping[str, Any]
+    dataset: Dataset,
+    configuration: Configuration,
+    best: int,
+    history: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return what made the features, and whether its upper blocks learned until the best epoch."""
     if "rest" not in dataset.encoder:
         return dataset.encoder
-    return {**dataset.encoder, "finetuned": configuration.finetunes(metrics["epoch"] - 1)}
+    return {**dataset.encoder, "finetuned": _finetuned(configuration, best, history)}
+
+
+def _finetuned(
+    configuration: Configuration, best: int, history: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Say whether a pretrained CNN has learned in any of the epochs that led to the best one."""
+    phases = {row["epoch"]: row["phase"] for row in history}
+    if phases.get(best) != SELF_CRITICAL:
+        return configuration.finetunes(best - 1)
+    if configuration.finetunes(best - 1, self_critical=True):
+        return True
+    # Self-critical training began with the best weights of what came before it.
+    before = [row for row in history if row["phase"] != SELF_CRITICAL]
+    start = max(before, key=lambda row: row["dev_cider"])["epoch"]
+    return configuration.finetunes(start - 1)
 
 
 def add_onnx(folder: str) -> None:

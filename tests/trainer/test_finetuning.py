@@ -12,7 +12,8 @@ from trainer.examples import DatasetExamples
 from trainer.finetuning import Optimiser
 from trainer.loop import Trainer
 from trainer.model import Captioner
-from trainer.self_critical import SelfCritical
+from trainer.phases import CROSS_ENTROPY
+from trainer.self_critical import SELF_CRITICAL, SelfCritical
 from trainer.updates import Updates
 from transforms import encoders
 from transforms.dataset import Dataset
@@ -142,6 +143,32 @@ def test_the_export_encodes_with_the_blocks_as_they_learned(data: Dataset, tmp_p
         features=grid, beam_width=width, length_penalty=penalty
     )
     np.testing.assert_array_equal(one["captions"], other["captions"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "scores", "best", "wanted"),
+    [
+        ({}, "cc", 2, False),
+        ({}, "ccc", 3, True),
+        # By its number alone the CNN would have learned in the fourth.
+        ({}, "ccss", 4, False),
+        ({"scst_finetune": True}, "ccss", 4, True),
+        ({"scst_finetune": True, "finetune_from_epoch": 4}, "ccss", 4, False),
+        ({"scst_finetune": True, "cnn_learning_rate": 0.0}, "ccss", 4, False),
+        # The weights of the second epoch, the best one, are where self-critical training began.
+        ({}, "cCcs", 4, False),
+        ({}, "ccCs", 4, True),
+    ],
+)
+def test_a_cnn_is_fine_tuned_where_it_learned_before_the_best_epoch(
+    changes: dict[str, object], scores: str, best: int, wanted: bool
+) -> None:
+    phases = {"c": CROSS_ENTROPY, "s": SELF_CRITICAL}
+    history = [
+        {"epoch": n, "phase": phases[each.lower()], "dev_cider": 0.5 if each == "C" else 0.25}
+        for n, each in enumerate(scores, 1)
+    ]
+    assert export._finetuned(toy.configuration(**changes), best, history) is wanted
 
 
 def test_other_upper_blocks_than_those_of_the_data_set_are_refused(data: Dataset) -> None:
