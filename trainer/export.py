@@ -60,8 +60,14 @@ def load_encoder(dataset: Dataset) -> Encoder | None:
     """
     if dataset.stores_images:
         return None
-    seed = dataset.manifest["configuration"].get("seed", 0)
-    return encoders.load_same(dataset.encoder, seed, f"{dataset.folder}: the data set")
+    return encoders.load_same(
+        dataset.encoder, _encoder_seed(dataset), f"{dataset.folder}: the data set"
+    )
+
+
+def _encoder_seed(dataset: Dataset) -> int:
+    """Return what random weights of the encoder were drawn from."""
+    return dataset.manifest["configuration"].get("seed", 0)
 
 
 def export(
@@ -159,9 +165,13 @@ def _describe_encoder(
     history: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return what made the features, and whether its upper blocks learned until the best epoch."""
-    if "rest" not in dataset.encoder:
-        return dataset.encoder
-    return {**dataset.encoder, "finetuned": _finetuned(configuration, best, history)}
+    facts = dict(dataset.encoder)
+    if facts.get("weights") == "none":
+        # The captioner's own seed may be another.
+        facts["seed"] = _encoder_seed(dataset)
+    if "rest" in facts:
+        facts["finetuned"] = _finetuned(configuration, best, history)
+    return facts
 
 
 def _finetuned(

@@ -80,7 +80,15 @@ def load_encoder(manifest: dict[str, Any]) -> Encoder | None:
     facts = manifest["encoder"]
     if facts["name"] == "none":
         return None
-    return encoders.load_same(facts, manifest["provenance"]["seed"], "the captioner")
+    if facts["weights"] != "none" or "seed" in facts:
+        return encoders.load_same(facts, facts.get("seed", 0), "the captioner")
+    # Older captioners with a random encoder tell their own seed only, which was often the same.
+    seed = manifest["provenance"]["seed"]
+    remedy = (
+        f"its weights are random, not of the seed {seed}, and captioner.json does not tell the"
+        " right one: write the --seed of its preprocessing there, as `seed` into `encoder`"
+    )
+    return encoders.load_same(facts, seed, "the captioner", remedy)
 
 
 def pack(saved_model: Path, encoder: Encoder | None) -> tuple[list[dict[str, Any]], bytes]:

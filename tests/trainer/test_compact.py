@@ -9,9 +9,10 @@ import pytest
 
 from tests import captioners
 from trainer import compact, model_card
-from transforms import captioner, engines, manifests
+from transforms import captioner, encoders, engines, files, manifests
 from transforms import compact as packing
 from transforms.commandline import Exit
+from transforms.dataset import open_dataset
 from transforms.errors import UsageError
 
 
@@ -69,6 +70,30 @@ def test_the_cards_of_the_package_are_those_of_compact_captioners(folder: Path) 
     assert model_card.compacted(card) == card
     assert re.search(r'^captioner = load_saved_model\("', card, re.MULTILINE)
     assert card.endswith(compact.NOTE.format(encoder=manifest["encoder"]["name"]))
+
+
+def test_a_random_encoder_comes_back_from_its_own_seed(tmp_path: Path) -> None:
+    file = captioners.encoder_file(tmp_path / "cnn.keras")
+    manifest = captioners.dataset(tmp_path / "data", file).manifest
+    facts = encoders.load(file, "none", seed=7).describe()
+    manifest["encoder"] = facts | {"dtype": "float16"}
+    manifest["configuration"]["seed"] = 7
+    files.write_json(str(tmp_path / "data" / "dataset.json"), manifest)
+    data = open_dataset(tmp_path / "data")
+    whole, small = tmp_path / "captioner", tmp_path / "small"
+    captioners.write(whole, data, captioners.model(data, captioners.configuration(seed=1)))
+    compact.write(str(whole), small)
+    assert any("encoder" in each for each in captioner.read_manifest(str(small))["compact"])
+    captioner.load_saved_model(str(small))
+    # Older ones do not tell it.
+    older = captioner.read_manifest(str(whole))
+    del older["encoder"]["seed"]
+    files.write_json(str(whole / "captioner.json"), older)
+    with pytest.raises(UsageError, match=r"not of the seed 1, .* write the --seed of its prep"):
+        compact.write(str(whole), tmp_path / "other")
+    older["provenance"]["seed"] = 7
+    files.write_json(str(whole / "captioner.json"), older)
+    compact.write(str(whole), tmp_path / "other")
 
 
 def test_changed_weights_are_refused(captioner_folder: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 FEATURES = ("grid", "pooled")
+_BRING_BACK = "bring that one back, as constraints.txt names it, or make this again"
 
 
 def check(name: str, weights: str = "imagenet", features: str = "grid") -> None:
@@ -78,13 +79,16 @@ def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: 
     )
 
 
-def load_same(facts: Mapping[str, Any], seed: int, source: str) -> Encoder:
+def load_same(
+    facts: Mapping[str, Any], seed: int, source: str, remedy: str = _BRING_BACK
+) -> Encoder:
     """Load the encoder that a manifest describes.
 
     Args:
         facts: what the manifest says of it: `name`, `weights`, `features` and `digest`.
         seed: that its weights were drawn from, if they were.
         source: whose manifest it is, for an error.
+        remedy: what to do where it is another, likewise.
 
     Raises:
         UsageError: it is not installed, or is another than the one described.
@@ -95,8 +99,7 @@ def load_same(facts: Mapping[str, Any], seed: int, source: str) -> Encoder:
     if encoder.digest != facts["digest"]:
         raise UsageError(
             f"{source} was made by another {facts['name']} (digest {facts['digest'][:12]}) than the"
-            f" one here ({encoder.digest[:12]}): bring that one back, as constraints.txt names it,"
-            " or make this again"
+            f" one here ({encoder.digest[:12]}): {remedy}"
         )
     return encoder
 
