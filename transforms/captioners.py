@@ -169,9 +169,10 @@ class Captioners:
         )
 
     def _grid(self, positions: int) -> tuple[int, int]:
-        """Return the rows and columns of a map."""
+        """Return the rows and columns of the map that a decoder attends to."""
         for manifest in self._manifests:
-            shape = manifest["encoder"].get("output_shape", [])
+            # The encoder's own is that of its lower blocks where it is cut.
+            shape = manifest["decoder"].get("feature_shape") or []
             if len(shape) == 3 and shape[0] * shape[1] == positions:
                 return shape[0], shape[1]
         side = math.isqrt(positions)
