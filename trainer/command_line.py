@@ -7,23 +7,32 @@ from typing import Any
 from trainer.configuration import Configuration
 
 
-def flags(configuration: Configuration) -> list[str]:
-    """Return the flags that make this configuration from the default preset's.
+def flags(configuration: Configuration, cut: bool) -> list[str]:
+    """Return the flags that train like this configuration, from the default preset's.
 
-    Only fields that differ from the defaults have one.
+    Only fields that differ from the defaults, and that change something, have one.
+
+    Args:
+        configuration: how to train.
+        cut: see `Configuration.idle`.
     """
-    defaults, values = Configuration().to_dict(), configuration.to_dict()
-    return [_flag(name, value) for name, value in values.items() if value != defaults[name]]
+    defaults, idle = Configuration().to_dict(), configuration.idle(cut)
+    return [
+        _flag(name, value)
+        for name, value in configuration.to_dict().items()
+        if value != defaults[name] and name not in idle
+    ]
 
 
-def command(configuration: Configuration, others: Mapping[str, Any]) -> str:
+def command(configuration: Configuration, cut: bool, others: Mapping[str, Any]) -> str:
     """Return the command line for a shell.
 
     Args:
         configuration: how to train.
+        cut: see `Configuration.idle`.
         others: `dataset`, `output` and other flags, which come first.
     """
-    words = [*(_flag(name, value) for name, value in others.items()), *flags(configuration)]
+    words = [*(_flag(name, value) for name, value in others.items()), *flags(configuration, cut)]
     return shlex.join(["python", "-m", "trainer.task", *words])
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from transforms import commandline
@@ -210,6 +210,54 @@ class Configuration:
     def completed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what `to_dict` gave, with what an older version did not know: the defaults."""
         return cls().to_dict() | dict(values)
+
+    def idle(self, cut: bool) -> dict[str, str]:
+        """Return the fields that change nothing, each with what it is for.
+
+        Args:
+            cut: whether the data set stores the map below a pretrained CNN's upper blocks.
+        """
+        transformer = self.decoder == "transformer"
+        additive = self.attention != "none" and not transformer
+        names = [field.name for field in dataclasses.fields(self)]
+        self_critical = [name for name in names if name.startswith("scst_")]
+        self_critical.remove("scst_epochs")
+        tuning = ("finetune_from_epoch", "scst_finetune")
+        table: tuple[tuple[bool, str, Sequence[str]], ...] = (
+            (self.scst_epochs > 0, "--scst_epochs above 0", self_critical),
+            (
+                cut,
+                "data sets of a CNN that is cut, such as by preprocess --features=block10",
+                ("cnn_learning_rate", *tuning),
+            ),
+            (self.cnn_learning_rate > 0, "a --cnn_learning_rate above 0", tuning),
+            (bool(self.convolutions), "--convolutions", ("pixels",)),
+            (transformer, "--decoder=transformer", ("heads", "feed_forward")),
+            (additive, "recurrent decoders with --attention", ("attention_units",)),
+        )
+        return {
+            name: purpose
+            for useful, purpose, fields in reversed(table)
+            if not useful
+            for name in fields
+        }
+
+    def check_useful(self, explicit: Iterable[str], cut: bool) -> None:
+        """Refuse flags that were given and cannot have an effect.
+
+        Args:
+            explicit: names of the fields that were given; a preset's values may lie idle.
+            cut: see `idle`.
+
+        Raises:
+            UsageError: the first of them.
+        """
+        idle = self.idle(cut)
+        for name in explicit:
+            if name in idle:
+                raise UsageError(
+                    f"--{name} is for {idle[name]}, and does nothing here: leave it out"
+                )
 
     def check(self, feature_shape: Sequence[int] | None) -> None:
         """Refuse what cannot work.

@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from trainer.configuration import Configuration
+
 # How the card's program begins and loads, in general and for what needs us to be put together.
 _ALONE = """\
 From Python, with TensorFlow alone:
@@ -104,10 +106,13 @@ def base_name(path: str) -> str:
 
 
 def command(captioner: Mapping[str, Any], name: str) -> str:
-    """Return the command line that trains this captioner, every setting spelt out."""
+    """Return the command line that trains this captioner, every setting that counts spelt out."""
     provenance = captioner["provenance"]
     flags = {"dataset": provenance["dataset"]["name"], "output": name}
-    settings = {**flags, **_settings(captioner), **provenance["flags"]}
+    configuration = Configuration.from_dict(captioner["configuration"])
+    idle = configuration.idle("rest" in captioner["encoder"])
+    settings = {key: value for key, value in _settings(captioner).items() if key not in idle}
+    settings = {**flags, **settings, **provenance["flags"]}
     words = ["python -m trainer.task", *(_flag(*item) for item in settings.items())]
     return " \\\n    ".join(word for word in words if word)
 

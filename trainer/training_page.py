@@ -68,7 +68,9 @@ def write(
         scores=metrics.get("scores", {}),
         floor=(metrics.get("floor") or {}).get("scores", {}),
         examples=tuple(examples),
-        command=command_line.command(configuration, {"dataset": source, "output": name}),
+        command=command_line.command(
+            configuration, "rest" in captioner["encoder"], {"dataset": source, "output": name}
+        ),
     )
     return pages.training_page(content)
 

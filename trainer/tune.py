@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     plan = search.Plan(base, parameters, divided, trials, seed, max_minutes)
     journal = Journal(output, identity)
     done = search.Search(dataset, plan, output, journal).run()
-    best = report.write(output, done, plan, source)
+    best = report.write(output, done, plan, dataset)
     print(f"{output}/tuning.html: best CIDEr {best['cider']:.4f}", file=sys.stderr)
     print(best["command"])
     return Exit.DONE

@@ -69,6 +69,11 @@ class Dataset:
         return self.encoder["name"] == "none"
 
     @property
+    def cut(self) -> bool:
+        """Whether the features are those of a CNN's lower blocks."""
+        return "rest" in self.encoder
+
+    @property
     def feature_shape(self) -> tuple[int, ...] | None:
         """Shape of one image's features; None where the records hold JPEGs."""
         return None if self.stores_images else tuple(self.encoder["output_shape"])

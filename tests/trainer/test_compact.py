@@ -1,6 +1,7 @@
 """Compact captioners: small, and used as any other."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests import captioners
-from trainer import compact, model_card
+from trainer import compact, model_card, task
+from trainer.presets import resolve
 from transforms import captioner, encoders, engines, files, manifests
 from transforms import compact as packing
 from transforms.commandline import Exit
@@ -69,6 +71,11 @@ def test_the_cards_of_the_package_are_those_of_compact_captioners(folder: Path) 
     card = manifests.read_file(str(folder), manifest, "MODEL_CARD.md").decode()
     assert model_card.compacted(card) == card
     assert re.search(r'^captioner = load_saved_model\("', card, re.MULTILINE)
+    (command,) = re.findall(r"^python -m (trainer\.task (?:.*\\\n)+.*)", card, re.MULTILINE)
+    words = shlex.split(command.replace("\\\n", ""))
+    flags = vars(task.parser().parse_args(words[1:]))
+    explicit = {name: flags[name] for name in manifest["configuration"] if name in flags}
+    resolve(flags["preset"], explicit).check_useful(explicit, "rest" in manifest["encoder"])
     assert card.endswith(compact.NOTE.format(encoder=manifest["encoder"]["name"]))
 
 

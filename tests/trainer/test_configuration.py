@@ -1,10 +1,18 @@
 import pytest
 
+from trainer import command_line
 from trainer.configuration import Configuration
 from trainer.presets import PRESETS, resolve
 from transforms.errors import UsageError
 
 GRID = (7, 7, 1280)
+# What has no effect without something else.
+SELF_CRITICAL = {
+    *("scst_learning_rate", "scst_schedule", "scst_samples", "scst_baseline", "scst_temperature"),
+    *("scst_dropout", "scst_cross_entropy", "scst_finetune"),
+}
+CUT = {"cnn_learning_rate", "finetune_from_epoch", "scst_finetune"}
+TRANSFORMER = {"heads", "feed_forward"}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,42 @@ GRID = (7, 7, 1280)
 def test_what_cannot_work_is_refused_with_the_remedy(changes, shape, message):
     with pytest.raises(UsageError, match=message):
         Configuration(**changes).check(shape)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cut", "idle"),
+    [
+        ({}, True, {*SELF_CRITICAL, "pixels", *TRANSFORMER}),
+        ({}, False, {*SELF_CRITICAL, "pixels", *TRANSFORMER, *CUT}),
+        ({"scst_epochs": 1}, True, {"pixels", *TRANSFORMER}),
+        ({"scst_epochs": 1}, False, {"pixels", *TRANSFORMER, *CUT}),
+        (
+            {"scst_epochs": 1, "cnn_learning_rate": 0.0},
+            True,
+            {"pixels", *TRANSFORMER, "finetune_from_epoch", "scst_finetune"},
+        ),
+        ({"scst_epochs": 1, "convolutions": (8,)}, False, {*TRANSFORMER, *CUT}),
+        ({"scst_epochs": 1, "decoder": "transformer"}, True, {"pixels", "attention_units"}),
+        (
+            {"scst_epochs": 1, "attention": "none"},
+            True,
+            {"pixels", *TRANSFORMER, "attention_units"},
+        ),
+        ({"scst_epochs": 1, "attention": "adaptive"}, True, {"pixels", *TRANSFORMER}),
+    ],
+)
+def test_flags_without_effect_are_refused_where_they_were_given(changes, cut, idle):
+    configuration = Configuration(**changes)
+    assert configuration.idle(cut).keys() == idle
+    for name in configuration.to_dict():
+        if name in idle:
+            with pytest.raises(UsageError, match=f"--{name} is for .*: leave it out"):
+                configuration.check_useful(["units", name], cut)
+        else:
+            configuration.check_useful(["units", name], cut)
+    # What a command line is written with is taken again.
+    written = command_line.flags(Configuration(**dict.fromkeys(idle, 7) | changes), cut)
+    assert not idle & {flag.split("=")[0].removeprefix("--") for flag in written}
 
 
 def test_each_preset_works_with_the_data_set_it_is_for():

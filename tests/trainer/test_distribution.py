@@ -11,7 +11,7 @@ import pytest
 from tests.trainer import toy
 
 FLAGS = [
-    *("--units=16", "--embedding=8", "--hidden=16", "--attention_units=8", "--batch_images=5"),
+    *("--units=16", "--embedding=8", "--hidden=16", "--batch_images=5"),
     *("--epochs=2", "--scst_epochs=1", "--learning_rate=0.01", "--warmup_steps=0"),
     *("--dropout=0", "--feature_dropout=0", "--averaging=0.5"),
     *("--cnn_learning_rate=0.1", "--finetune_from_epoch=1"),

@@ -110,6 +110,8 @@ def test_the_command_makes_the_same_configuration(settings: dict[str, Any]) -> N
     command = model_card.command({**CAPTIONER, "configuration": wanted.to_dict()}, "my captioner")
     words = shlex.split(command.replace("\\\n", ""))
     assert words[:3] == ["python", "-m", "trainer.task"]
+    # The trainer refuses flags that would have no effect.
+    assert not re.search("--(no-)?(scst_samples|heads|finetune)", command)
     parser = Parser("trainer.task", "")
     for flag in ("dataset", "output", "max_minutes"):
         parser.add_argument(f"--{flag}")

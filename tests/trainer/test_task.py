@@ -116,6 +116,12 @@ def test_a_vocabulary_of_another_run_is_refused(trained, tmp_path):
         (["--inject=merge"], "--attention=none"),
         (["--preset=seed-lstm"], "--encoder=none"),
         (["--dataset=/nowhere"], "pipeline.preprocess"),
+        (["--scst_samples=9"], "--scst_samples is for --scst_epochs above 0"),
+        (["--no-scst_finetune"], "--scst_finetune is for --scst_epochs above 0"),
+        (["--finetune_from_epoch=0"], "is for data sets of a CNN that is cut"),
+        (["--pixels=64"], "--pixels is for --convolutions"),
+        (["--heads=4"], "--heads is for --decoder=transformer"),
+        (["--attention=none", "--attention_units=9"], "is for recurrent decoders with --attention"),
     ],
 )
 def test_wrong_use_is_refused_before_anything_is_written(data, tmp_path, flags, message):
@@ -152,6 +158,7 @@ def test_an_error_is_one_line_and_exit_status_2():
 def test_trains_a_network_from_the_pixels(tmp_path):
     toy.dataset(tmp_path / "data", encoder="none", train=4, dev=2)
     flags = ["--preset=seed-lstm", "--convolutions=4,4", "--pixels=8", "--epochs=1", *SMALL]
+    flags.remove("--attention_units=8")
     output = tmp_path / "captioner"
     assert task.main([f"--dataset={tmp_path / 'data'}", f"--output={output}", *flags]) == Exit.DONE
     assert (output / "captioner.json").exists()

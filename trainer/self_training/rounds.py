@@ -138,7 +138,7 @@ class Run:
                 )
 
     def _train(self, data: Dataset, output: str) -> None:
-        flags = command_line.flags(self._configuration)
+        flags = command_line.flags(self._configuration, data.cut)
         task.main([f"--dataset={data.folder}", f"--output={output}", *flags])
 
     def _mix(self, teacher: str, folder: str, number: int) -> Dataset:

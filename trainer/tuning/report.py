@@ -10,19 +10,20 @@ from trainer.tuning.journal import COMPLETE, Trial
 from trainer.tuning.search import Plan, frozen
 from trainer.tuning.space import Parameter
 from transforms import files, manifests, pages
+from transforms.dataset import Dataset
 from transforms.pages import tuning as page
 
 BEST, PAGE = "best.json", "tuning.html"
 
 
-def write(output: str, trials: Sequence[Trial], plan: Plan, dataset: str) -> dict[str, Any]:
+def write(output: str, trials: Sequence[Trial], plan: Plan, dataset: Dataset) -> dict[str, Any]:
     """Write best.json and tuning.html; returns the content of the former.
 
     Args:
         output: the search's folder.
         trials: all, at least one of them complete.
         plan: what was searched.
-        dataset: the data set's folder, for the command lines.
+        dataset: what it was searched on.
     """
     complete = [trial for trial in trials if trial.state == COMPLETE]
     best = max(complete, key=lambda trial: (_value(trial), -trial.number))
@@ -39,7 +40,7 @@ def write(output: str, trials: Sequence[Trial], plan: Plan, dataset: str) -> dic
     files.write_json(files.join(output, BEST), content)
     text = pages.tuning_page(
         page.Tuning(
-            title=f"Search over {dataset.rstrip('/').rsplit('/', 1)[-1]}",
+            title=f"Search over {dataset.folder.rsplit('/', 1)[-1]}",
             trials=tuple(_shown(trial) for trial in trials),
             parameters=tuple(_axis(each) for each in plan.parameters),
             importance=weights,
@@ -86,9 +87,10 @@ def importance(complete: Sequence[Trial], plan: Plan) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _tell(trial: Trial, plan: Plan, dataset: str) -> dict[str, Any]:
+def _tell(trial: Trial, plan: Plan, dataset: Dataset) -> dict[str, Any]:
     values = {**plan.base.to_dict(), **trial.settings}
     configuration = Configuration.from_dict(values)
+    others = {"dataset": dataset.folder, "output": "captioner"}
     return {
         "trial": trial.number,
         "cider": trial.value,
@@ -96,8 +98,8 @@ def _tell(trial: Trial, plan: Plan, dataset: str) -> dict[str, Any]:
         "folds": [fold["best"] for fold in trial.folds],
         "parameters": trial.parameters,
         "settings": trial.settings,
-        "flags": command_line.flags(configuration),
-        "command": command_line.command(configuration, {"dataset": dataset, "output": "captioner"}),
+        "flags": command_line.flags(configuration, dataset.cut),
+        "command": command_line.command(configuration, dataset.cut, others),
     }
 
 
