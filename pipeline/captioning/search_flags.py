@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.captioning.settings import ATTENTION, DETAILS, WORDS
 from transforms.commandline import Parser, count, positive
 from transforms.errors import UsageError
-from transforms.search import CONSENSUS, METHODS, SearchOptions
+from transforms.search import CONSENSUS, METHODS, SearchOptions, conflict
 
 if TYPE_CHECKING:
     from transforms.text import Vocabulary
@@ -170,6 +170,12 @@ def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, An
             raise UsageError(f"{name!r} is in --required_words and in --banned_words")
     search = SearchOptions(**values)
     search.check()
+    if clash := conflict(search.required, search.no_repeat_ngram):
+        names = " and ".join(repr(" ".join(vocabulary.decode(phrase))) for phrase in clash)
+        raise UsageError(
+            f"--required_words: no caption can have {names} with"
+            f" --no_repeat_ngram={search.no_repeat_ngram}: raise it, or leave one of them out"
+        )
     return {"search": search, "banned_words": banned, "required_words": required}
 
 

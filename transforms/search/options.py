@@ -1,7 +1,9 @@
 """What a search is asked for, and what it finds."""
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from transforms.errors import UsageError
@@ -99,6 +101,50 @@ class SearchOptions:
             )
         if not all(self.banned) or not all(self.required):
             raise UsageError("a banned or required phrase has no words")
+
+
+def conflict(required: Sequence[Phrase], size: int) -> tuple[Phrase, ...]:
+    """Return required phrases that no caption can have without saying an n-gram twice.
+
+    One phrase may have an n-gram twice. Two that share one must overlap there, and then their
+    other words must agree as well: `red box` and `box lid` do, `red box` and `red ball` do not.
+    Three or more that only together cannot be are not found.
+
+    Args:
+        required: phrases, as ids.
+        size: words of the n-gram; 0 where any may occur again.
+
+    Returns:
+        One phrase or two; none where nothing speaks against them.
+    """
+    if not size:
+        return ()
+    for phrase in required:
+        if len(set(_ngrams(phrase, size))) < len(_ngrams(phrase, size)):
+            return (phrase,)
+    for one, other in itertools.combinations(required, 2):
+        # How far behind the beginning of the one the other would have to begin.
+        shifts = {
+            place - _ngrams(other, size).index(ngram)
+            for place, ngram in enumerate(_ngrams(one, size))
+            if ngram in _ngrams(other, size)
+        }
+        if len(shifts) > 1 or any(not _agree(one, other, shift) for shift in shifts):
+            return (one, other)
+    return ()
+
+
+def _ngrams(phrase: Phrase, size: int) -> list[Phrase]:
+    return [phrase[start : start + size] for start in range(len(phrase) - size + 1)]
+
+
+def _agree(one: Phrase, other: Phrase, shift: int) -> bool:
+    """Say whether phrases have the same words where they overlap."""
+    return all(
+        one[shift + place] == word
+        for place, word in enumerate(other)
+        if 0 <= shift + place < len(one)
+    )
 
 
 @dataclasses.dataclass(frozen=True)

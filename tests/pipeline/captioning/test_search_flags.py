@@ -122,6 +122,11 @@ def test_only_what_decides_captions_makes_them_anew(captioner_folder: Path) -> N
         (["--required_words=zebra"], "does not know 'zebra': choose words of"),
         (["--required_words=a a a a a a a"], "more than the 6 words of a caption"),
         (["--required_words=red box", "--banned_words=box"], "'red box' is in --required_words"),
+        (
+            ["--required_words=red box,red ball", "--no_repeat_ngram=1"],
+            "no caption can have 'red ball' and 'red box' with --no_repeat_ngram=1|"
+            "no caption can have 'red box' and 'red ball' with --no_repeat_ngram=1",
+        ),
         (["--required_words=!"], "'!' has no words"),
         (["--banned_words=no/where.txt"], "there is no such file of words"),
         (["--details=colour"], "'colour' is none of words, attention"),

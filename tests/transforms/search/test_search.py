@@ -13,7 +13,7 @@ from tests.transforms.search.decoders import (
     log_softmax,
 )
 from transforms.errors import UsageError
-from transforms.search import METHODS, SearchOptions, search
+from transforms.search import METHODS, SearchOptions, conflict, search
 from transforms.text import END, PAD, START, UNK
 
 
@@ -238,6 +238,43 @@ def test_a_wide_beam_finds_the_best_captions_that_keep_to_the_rules():
         ranked = sorted(kept, key=lambda c: -table.score(image, c, 0.7))
         assert [h.tokens for h in found[: len(kept)]] == ranked
         assert all(h.satisfied for h in found[: len(kept)])
+
+
+@pytest.mark.parametrize(
+    ("required", "size", "wanted"),
+    [
+        (((4, 5), (4, 6)), 1, ((4, 5), (4, 6))),
+        (((4, 5), (4, 6)), 2, ()),
+        (((4, 5), (4, 6)), 0, ()),
+        (((6,), (5, 4, 5)), 1, ((5, 4, 5),)),
+        # They may overlap, or one be in the other.
+        (((4, 5), (5, 6)), 1, ()),
+        (((4, 5, 6), (5,)), 1, ()),
+        (((4, 5), (5, 4)), 1, ((4, 5), (5, 4))),
+        (((7, 4, 5), (8, 4, 5)), 2, ((7, 4, 5), (8, 4, 5))),
+    ],
+)
+def test_required_phrases_that_repeat_one_another_are_found(required, size, wanted):
+    assert conflict(required, size) == wanted
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_no_caption_has_required_phrases_that_are_in_conflict(size):
+    def ngrams(caption, length):
+        return [caption[i : i + length] for i in range(len(caption) - length + 1)]
+
+    captions = [c for c in everything(6) if len(set(ngrams(c, size))) == len(ngrams(c, size))]
+    together = {
+        frozenset(pair)
+        for caption in captions
+        for pair in itertools.combinations(
+            {part for length in (1, 2, 3) for part in ngrams(caption, length)}, 2
+        )
+    }
+    pairs = list(itertools.combinations(everything(3), 2))
+    clashing = {frozenset(pair) for pair in pairs if conflict(pair, size)}
+    assert len(clashing) > 100
+    assert not clashing & together
 
 
 @pytest.mark.parametrize("method", METHODS)
