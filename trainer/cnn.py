@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from trainer.batch_norm import BatchNorm
+from trainer.noise import Noise
+
 
 class ConvolutionalEncoder(keras.layers.Layer):
     """Convolutions of 3x3, each followed by batch normalisation, ReLU and 2x2 max pooling."""
@@ -26,7 +29,7 @@ class ConvolutionalEncoder(keras.layers.Layer):
                 width, 3, padding="same", use_bias=False, name=f"convolution_{number}"
             )
             layer.build((None, None, None, depth))
-            norm = keras.layers.BatchNormalization(name=f"norm_{number}")
+            norm = BatchNorm(name=f"norm_{number}")
             norm.build((None, None, None, width))
             self.convolutions.append(layer)
             self.norms.append(norm)
@@ -34,12 +37,12 @@ class ConvolutionalEncoder(keras.layers.Layer):
         self.channels = depth
         self.built = True
 
-    def call(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, pixels: tf.Tensor, noise: Noise) -> tf.Tensor:
         """Encode images.
 
         Args:
             pixels: uint8 [B, height, width, 3], RGB.
-            training: whether to normalise with the batch's own statistics.
+            noise: the batch's; in training, its own statistics normalise it.
 
         Returns:
             float32 [B, rows, columns, channels], an eighth of `pixels` for three convolutions.
@@ -48,7 +51,9 @@ class ConvolutionalEncoder(keras.layers.Layer):
         values = tf.einsum("sh,bhwc,tw->bstc", rows, tf.cast(pixels, tf.float32), columns)
         values = values / 127.5 - 1.0
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            values = tf.nn.relu(norm(convolution(values), training=training))
+            values = convolution(values)
+            mask = noise.mask_rows(values)
+            values = tf.nn.relu(norm(values, training=noise.training, mask=mask))
             values = tf.nn.max_pool2d(values, 2, 2, "VALID")
         return values
 

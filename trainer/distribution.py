@@ -69,6 +69,10 @@ class Replicas:
         real = self._places(rows) < rows
         return tf.where(real[:, None, None], token_ids, 0)
 
+    def real(self, rows: tf.Tensor) -> tf.Tensor | None:
+        """Say which rows of `share` are no repeats, bool; None where no replica has any."""
+        return None if self.count == 1 else self._places(rows) < rows
+
     def join(self, values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Undo `share`: return the rows of all replicas, in the order of the batch."""
         if not self._strategy:

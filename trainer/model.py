@@ -58,14 +58,14 @@ class Captioner(keras.Model):
     def prepare(self, inputs: tf.Tensor, noise: Noise | None = None) -> Memory:
         """Do once per image what its captions share; features or pixels [B, ...]."""
         noise = noise or Noise()
-        return self.decoder.prepare(self.encode(inputs, noise.training), noise)
+        return self.decoder.prepare(self.encode(inputs, noise), noise)
 
-    def encode(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def encode(self, inputs: tf.Tensor, noise: Noise | None = None) -> tf.Tensor:
         """Return what the decoder sees of features or pixels [B, ...]: a grid or vectors."""
         if self.encoder is None:
             return inputs
         if not self.pretrained:
-            return self.encoder(inputs, training=training)
+            return self.encoder(inputs, noise=noise or Noise())
         # Batch normalisation, where it is not folded away, keeps ImageNet's statistics.
         grid = self.encoder(tf.cast(inputs, tf.float32), training=False)
         return grid if self.finetuning else tf.stop_gradient(grid)

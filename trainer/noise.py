@@ -14,14 +14,21 @@ class Noise:
     to be saved.
     """
 
-    def __init__(self, seed: tf.Tensor | None = None, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        seed: tf.Tensor | None = None,
+        scale: float = 1.0,
+        real: tf.Tensor | None = None,
+    ) -> None:
         """Start a batch.
 
         Args:
             seed: int32 [2], different for each batch; None at inference.
             scale: what every rate is multiplied with.
+            real: bool [B], false at images that only fill a replica, where batch statistics are
+                those of all replicas; None where the batch is normalised by itself.
         """
-        self._seed, self._scale = seed, scale
+        self._seed, self._scale, self._real = seed, scale, real
         self._drawn = 0
 
     @property
@@ -33,6 +40,14 @@ class Noise:
         """Return a seed that nothing else in this batch has, int32 [2]; only in training."""
         self._drawn += 1
         return tf.random.experimental.stateless_fold_in(self._seed, self._drawn)
+
+    def mask_rows(self, values: tf.Tensor) -> tf.Tensor | None:
+        """Return what of [B, ..., C] is of real images, bool [B, ...]; None where all is."""
+        if self._real is None:
+            return None
+        shape = tf.shape(values)[:-1]
+        real = tf.reshape(self._real, [-1] + [1] * (len(values.shape) - 2))
+        return tf.broadcast_to(real, shape)
 
     def chosen(self, shape: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
         """Draw bool [*shape], each true with the probability `share`; only in training."""

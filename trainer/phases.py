@@ -146,7 +146,8 @@ class CrossEntropy:
         replicas, rows = self._updates.replicas, tf.shape(token_ids)[0]
         inputs, token_ids = replicas.share(inputs, token_ids)
         token_ids = replicas.without_repeats(token_ids, rows)
-        noise = Noise(replicas.seed(seed))
+        # XLA cannot sum over replicas.
+        noise = Noise(replicas.seed(seed), real=None if c.xla else replicas.real(rows))
 
         def objective() -> list[Loss]:
             return [

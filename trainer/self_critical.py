@@ -143,16 +143,16 @@ class SelfCritical:
             inputs, token_ids, samples, advantages
         )
         token_ids, samples = (replicas.without_repeats(ids, rows) for ids in (token_ids, samples))
-        seed = replicas.seed(seed)
+        seed, real = replicas.seed(seed), None if c.xla else replicas.real(rows)
 
         def noise() -> Noise:
-            return Noise(seed, scale=c.scst_dropout) if c.scst_dropout else Noise()
+            return Noise(seed, c.scst_dropout, real) if c.scst_dropout else Noise()
 
         def objective() -> list[Loss]:
             # Once for both losses; a frozen CNN's grid comes from the sampling.
             grid = inputs
             if captioner.encoder_learns:
-                grid = captioner.encode(inputs, noise().training)
+                grid = captioner.encode(inputs, noise())
             decoder, temperature = captioner.decoder, c.scst_temperature
             losses = [
                 policy_gradient(

@@ -291,4 +291,4 @@ def _opaque(image: tf.Tensor) -> tf.Tensor:
 
 def _map_shape(encoder: Any, size: tuple[int, int]) -> list[int]:
     """Return the shape of what a model's own CNN makes of an image."""
-    return encoder(tf.zeros([1, *size, 3], tf.uint8), training=False).shape[1:].as_list()
+    return encoder(tf.zeros([1, *size, 3], tf.uint8), noise=Noise()).shape[1:].as_list()

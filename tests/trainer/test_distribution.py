@@ -14,18 +14,53 @@ FLAGS = [
     *("--units=16", "--embedding=8", "--hidden=16", "--batch_images=5"),
     *("--epochs=2", "--scst_epochs=1", "--learning_rate=0.01", "--warmup_steps=0"),
     *("--dropout=0", "--feature_dropout=0", "--averaging=0.5"),
-    *("--cnn_learning_rate=0.1", "--finetune_from_epoch=1"),
+    *("--cnn_learning_rate=0.1", "--finetune_from_epoch=1", "--normalization=batch"),
 ]
-MIRRORED = """
+TWO_DEVICES = """
 import sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from trainer import distribution, task
+from trainer import distribution
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+"""
+MIRRORED = (
+    TWO_DEVICES
+    + """
+from trainer import task
 distribution.start = lambda name: distribution.Replicas(two)
 task.main(sys.argv[1:])
 """
+)
+# Five images for two devices: a repeated one must not count. Losses do not depend on the moving
+# statistics, only captions do.
+NORMALISED = (
+    TWO_DEVICES
+    + """
+import numpy as np
+from trainer.cnn import ConvolutionalEncoder
+from trainer.noise import Noise
+pixels = tf.constant(np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), np.uint8))
+def encode(replicas):
+    with replicas.scope():
+        tf.keras.utils.set_random_seed(0)
+        cnn = ConvolutionalEncoder((4,), 4)
+    def encode_share(pixels):
+        rows = tf.shape(pixels)[0]
+        (share,) = replicas.share(pixels)
+        noise = Noise(tf.constant([0, 0]), real=replicas.real(rows))
+        return replicas.join(cnn(share, noise=noise), rows)
+    grid = tf.function(lambda: replicas.run(encode_share, pixels))()
+    return grid, [two.experimental_local_results(v.value) for v in cnn.non_trainable_weights]
+one, alone = encode(distribution.Replicas())
+both, shared = encode(distribution.Replicas(two))
+np.testing.assert_allclose(both, one, atol=1e-5)
+for copies, (expected,) in zip(shared, alone, strict=True):
+    assert len(copies) == 2
+    for copy in copies:
+        np.testing.assert_allclose(copy.numpy(), expected.numpy(), rtol=1e-5, atol=1e-7)
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +73,8 @@ def data(tmp_path_factory):
 
 
 def launch(command, data, output, **environment):
-    command = [sys.executable, *command, f"--dataset={data}", f"--output={output}", *FLAGS]
+    program, flags = command[:2], command[2:]
+    command = [sys.executable, *program, f"--dataset={data}", f"--output={output}", *FLAGS, *flags]
     command += [f"--word_vectors={data.parent}/vectors.txt"]
     return subprocess.Popen(
         command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
@@ -71,11 +107,16 @@ def test_two_devices_train_like_one(data, alone, tmp_path):
     assert_alike(history(launch(["-c", MIRRORED], data, output), output), alone)
 
 
+def test_two_devices_normalise_by_the_whole_batch():
+    subprocess.run([sys.executable, "-c", NORMALISED], check=True)
+
+
 def test_two_devices_train_alike_compiled(data, alone, tmp_path):
     # With a last batch of one image, and so a device without any.
     output = tmp_path / "captioner"
-    run = launch(["-c", MIRRORED, "--xla", "--decoder=transformer"], data, output)
-    reference = launch(["-m", "trainer.task", "--decoder=transformer"], data, tmp_path / "alone")
+    compared = ["--decoder=transformer", "--normalization=none"]
+    run = launch(["-c", MIRRORED, "--xla", *compared], data, output)
+    reference = launch(["-m", "trainer.task", *compared], data, tmp_path / "alone")
     assert_alike(history(run, output), history(reference, tmp_path / "alone"))
 
 

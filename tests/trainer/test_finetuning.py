@@ -12,6 +12,7 @@ from trainer.examples import DatasetExamples
 from trainer.finetuning import Optimiser
 from trainer.loop import Trainer
 from trainer.model import Captioner
+from trainer.noise import Noise
 from trainer.phases import CROSS_ENTROPY
 from trainer.self_critical import SELF_CRITICAL, SelfCritical
 from trainer.updates import Updates
@@ -186,12 +187,12 @@ class Counting(Captioner):
 
     encoded = 0
 
-    def encode(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def encode(self, inputs: tf.Tensor, noise: Noise | None = None) -> tf.Tensor:
         def count() -> None:
             self.encoded += 1
 
         tf.py_function(count, [], [])
-        return super().encode(inputs, training)
+        return super().encode(inputs, noise)
 
 
 @pytest.mark.parametrize(("learns", "times"), [(False, 1), (True, 2)])

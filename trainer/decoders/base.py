@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from trainer.batch_norm import BatchNorm
 from trainer.configuration import Configuration
 from trainer.decoders import Memory
 from trainer.decoders.attention import SoftAttention
@@ -73,12 +74,12 @@ class WordDecoder(keras.layers.Layer):
         """Project the mean of a grid, [B, P, C] -> [B, units]."""
         pooled = self.norm(tf.reduce_mean(grid, axis=1))
         rate = self.configuration.feature_dropout
-        return self.image(noise.dropout(pooled, rate), training=noise.training)
+        return self.image(noise.dropout(pooled, rate), noise=noise)
 
     def _see_grid(self, grid: tf.Tensor, noise: Noise) -> tf.Tensor:
         """Project each position of a grid, [B, P, C] -> [B, P, units]."""
         rate = self.configuration.feature_dropout
-        values = self.values(noise.dropout(self.norm(grid), rate), training=noise.training)
+        values = self.values(noise.dropout(self.norm(grid), rate), noise=noise)
         return noise.dropout(values, rate)
 
     def _logits(self, output: tf.Tensor, layout: Layout) -> tf.Tensor:
@@ -106,16 +107,18 @@ class Projection(keras.layers.Dense):
         super().__init__(units, activation=activation, name=name)
         self.batch_norm = None
         if batch_normalization:
-            self.batch_norm = keras.layers.BatchNormalization(name=f"{name}_norm")
+            self.batch_norm = BatchNorm(name=f"{name}_norm")
             self.batch_norm.build((None, units))
         self.build((None, depth))
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Project [..., depth] to [..., units]; in training by the batch's own statistics."""
+    def call(self, inputs: tf.Tensor, noise: Noise) -> tf.Tensor:
+        """Project [B, ..., depth] to [B, ..., units]; in training by the batch's statistics."""
         if self.batch_norm is None:
             return super().call(inputs)
         linear = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), self.kernel) + self.bias
-        normed = self.activation(self.batch_norm(linear, training=training))
+        mask = noise.mask_rows(inputs)
+        mask = None if mask is None else tf.reshape(mask, [-1])
+        normed = self.activation(self.batch_norm(linear, training=noise.training, mask=mask))
         return tf.reshape(normed, tf.concat([tf.shape(inputs)[:-1], [self.units]], axis=0))
 
 
