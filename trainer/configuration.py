@@ -115,7 +115,7 @@ class Configuration:
     scheduled_sampling: float = _option(
         0.0,
         "share of the words read that the captioner draws itself, from 0 at first to this in the"
-        " last epoch",
+        " last epoch, or in the only one",
         parse=commandline.fraction,
     )
     precision: str = _option(

@@ -29,8 +29,8 @@ def warmup(steps: int, step: int) -> float:
 
 
 def ramp(epochs: int, epoch: int) -> float:
-    """Return what rises evenly from 0 in the first epoch to 1 in the last."""
-    return epoch / max(1, epochs - 1)
+    """Return what rises evenly from 0 in the first epoch to 1 in the last; 1 in an only one."""
+    return epoch / (epochs - 1) if epochs > 1 else 1.0
 
 
 def averaging(highest: float, step: int) -> float:
