@@ -139,13 +139,26 @@ def test_beams_have_the_scores_of_their_words(shape, changes):
     np.testing.assert_allclose(scores, np.where(tokens == PAD, 0, chosen).sum(-1), atol=1e-4)
 
 
+# That of the recurrences without any other.
+RECURRENT = {"recurrent_dropout": 0.3, "dropout": 0.0, "feature_dropout": 0.0}
 NOISY = [
     {"decoder": "lstm", "layers": 2},
-    {"decoder": "gru", "recurrent_dropout": 0.3},
-    {"decoder": "lstm", "attention": "adaptive", "recurrent_dropout": 0.3},
-    {"decoder": "topdown", "recurrent_dropout": 0.3},
+    {"decoder": "gru", **RECURRENT},
+    {"decoder": "lstm", "attention": "adaptive", **RECURRENT},
+    {"decoder": "topdown", **RECURRENT},
     {"decoder": "transformer"},
 ]
+
+
+def test_residual_layers_hand_on_what_is_below_them():
+    features, ids = toy.features(3), toy.token_ids(3)
+    apart = []
+    for residual in (False, True):
+        model = toy.captioner(layers=2, residual=residual, attention="none")
+        for variable in model.decoder.recurrences[1].trainable_variables:
+            variable.assign(tf.zeros_like(variable))  # Its output is 0.
+        apart.append(np.nanstd(read(model, features, ids), axis=(0, 1, 2)).max())
+    assert apart[0] == 0 < apart[1]
 
 
 @pytest.mark.parametrize("variational", [False, True])
