@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer import toy
-from trainer.examples import DatasetExamples
+from trainer import examples as examples_
+from trainer.examples import SHUFFLE_BYTES, DatasetExamples
 from transforms import files, records
 from transforms.dataset import open_dataset
 
@@ -38,6 +39,23 @@ def test_a_seed_decides_an_order_in_which_every_image_comes_once(data):
         np.testing.assert_array_equal(
             np.sort(shuffled.ravel()), np.sort(collect(examples, 5)[0].ravel())
         )
+
+
+def test_few_images_wait_in_memory_where_they_are_large(data, monkeypatch):
+    examples = DatasetExamples(data, "train")
+    monkeypatch.setattr(examples_, "SHUFFLE_BYTES", 3 * 4 * 4 * 6 * 2)
+    features = {r.features.tobytes(): int(r.key[6:-4]) for r in data.records("train")}
+    for seed in range(5):
+        shuffled = [features[row.tobytes()] for row in collect(examples, 5, seed)[0]]
+        assert sorted(shuffled) == list(range(12))
+        # Of two files in turn, the images come in the order of their numbers, or by pairs.
+        assert all(number <= place + 3 for place, number in enumerate(shuffled)), shuffled
+    monkeypatch.undo()
+    for shape in ((49, 49, 2048), (4000, 4000, 9)):
+        examples.images = 10**6
+        examples.input_spec = tf.TensorSpec([None, *shape], tf.float32)
+        waiting = examples._shuffled() * 4 * np.prod(shape)
+        assert SHUFFLE_BYTES / 2 < waiting <= max(SHUFFLE_BYTES, 4 * np.prod(shape))
 
 
 def test_stored_images_come_as_pixels(tmp_path):
