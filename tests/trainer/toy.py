@@ -1,5 +1,6 @@
 """A tiny task that trains in seconds: the features say which words the captions have."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -70,7 +71,14 @@ def captioner(shape: tuple[int, ...] = GRID, **changes: object) -> Captioner:
     return Captioner(configuration(**changes), VOCABULARY, shape)
 
 
-def dataset(folder: Path, *, encoder: str = "keras", train: int = 12, dev: int = 4) -> Dataset:
+def dataset(
+    folder: Path,
+    *,
+    encoder: str = "keras",
+    train: int = 12,
+    dev: int = 4,
+    views: tuple[str, ...] = (),
+) -> Dataset:
     """Write a data set with records: red boxes and blue balls, easy to tell apart.
 
     Args:
@@ -78,6 +86,7 @@ def dataset(folder: Path, *, encoder: str = "keras", train: int = 12, dev: int =
         encoder: `keras` for a grid of 4 x 4 x 6, `none` for JPEGs of 32 x 32.
         train: images of the split train, in two files.
         dev: images of the split dev.
+        views: of the images of train, records of their own.
     """
     file = folder.parent / "cnn.keras"
     if encoder == "keras" and not file.exists():
@@ -94,8 +103,13 @@ def dataset(folder: Path, *, encoder: str = "keras", train: int = 12, dev: int =
             names.append(f"data/{split}-{part}.tfrecord")
             with files.atomic(files.join(str(folder), names[-1])) as stream:
                 records.write(stream, records.encode(kept))
+                for view in views if split == "train" else ():
+                    seen = [dataclasses.replace(record, view=view) for record in kept]
+                    records.write(stream, records.encode(seen))
             manifest["files"][names[-1]] = {"bytes": stream.size, "sha256": stream.sha256}
         manifest["splits"][split] = {"images": count, "captions": 3 * count, "files": names}
+        if views and split == "train":
+            manifest["splits"][split]["records"] = count * (1 + len(views))
     files.write_json(files.join(str(folder), "dataset.json"), manifest)
     return open_dataset(folder)
 

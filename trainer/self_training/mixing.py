@@ -44,22 +44,29 @@ def write(
         for name, entry in labelled.manifest["splits"].items()
     }
     train = splits["train"]
-    images = captions = 0
+    written = {"images": 0, "captions": 0}
+    stored = 0
     found: set[str] = set()
     for path in unlabelled.files("train"):
         part = _Part(path, unlabelled, chosen, labelled)
-        if not part.images:
+        if not part.keys:
             continue
         name, entries_of = part.write(output)
         entries[name] = entries_of
         train["files"].append(name)
-        images, captions = images + part.images, captions + part.captions
+        written["images"] += len(part.keys)
+        written["captions"] += part.captions
+        stored += part.records
         found |= part.keys
     if found != set(chosen):
         raise JobError(f"{output}: {len(found)} images were written, not the {len(chosen)} chosen")
-    train["images"] += images
-    train["captions"] += captions
-    written = {"images": images, "captions": captions}
+    stored += labelled.examples("train")
+    for name, count in written.items():
+        train[name] += count
+    # Named, as preprocessing does, where views of images are records of their own.
+    train.pop("records", None)
+    if stored != train["images"]:
+        train["records"] = stored
     files.write_json(
         files.join(output, dataset.MANIFEST),
         {
@@ -74,15 +81,21 @@ def write(
 
 
 class _Part:
-    """The chosen images of one file of the unlabelled data set."""
+    """The chosen images of one file of the unlabelled data set, with the views of them.
+
+    Attributes:
+        keys: of the images.
+        records: the images and their views.
+        captions: of the images; their views have the same.
+    """
 
     def __init__(self, path: str, unlabelled: Dataset, chosen: Chosen, labelled: Dataset) -> None:
         self._path, self._unlabelled, self._chosen = path, unlabelled, chosen
         self._labelled = labelled
         kept = [(r.key, chosen[r.key]) for r in unlabelled.file_records(path) if r.key in chosen]
-        self.images = len(kept)
+        self.records = len(kept)
         self.keys = {key for key, _ in kept}
-        self.captions = sum(len(captions) for _, captions in kept)
+        self.captions = sum(len(chosen[key]) for key in self.keys)
         source = unlabelled.manifest["files"][path.removeprefix(f"{unlabelled.folder}/")]["sha256"]
         shape = json.dumps([source, labelled.text, kept], sort_keys=True)
         self._digest = hashlib.sha256(shape.encode("utf-8", "surrogateescape")).hexdigest()
@@ -97,7 +110,7 @@ class _Part:
             with files.atomic(place) as target:
                 records.write(target, self._encoded())
             size, sha256 = target.size, target.sha256
-        return name, {"records": self.images, "bytes": size, "sha256": sha256}
+        return name, {"records": self.records, "bytes": size, "sha256": sha256}
 
     def _encoded(self) -> Iterator[bytes]:
         facts = self._labelled.text

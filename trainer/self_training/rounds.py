@@ -212,7 +212,8 @@ class Run:
         for part, path in enumerate(self._unlabelled.files("train")):
             name = path.rsplit("/", 1)[-1].removesuffix(".tfrecord")
             place = files.join(folder, f"{name}.jsonl")
-            if not files.exists(place):
+            done = files.exists(place)
+            if not done:
                 if writer is None:
                     writer = candidates.Writer(
                         Teacher(teacher, self._unlabelled),
@@ -227,9 +228,10 @@ class Run:
                 every = self._unlabelled.file_records(path)
                 records = [record for record in every if not record.view]
                 candidates.save(place, writer.write(records, part, progress.add))
-            else:
-                progress.skip(self._unlabelled.manifest["files"], path, self._unlabelled.folder)
-            rows.extend(candidates.load(place))
+            found = list(candidates.load(place))
+            if done:
+                progress.skip(len(found))
+            rows.extend(found)
         return rows
 
     def _human(self) -> tuple[list[list[list[str]]], set[str]]:
@@ -238,7 +240,7 @@ class Run:
         for split in SPLITS:
             for record in self._labelled.records(split):
                 known |= {record.key, record.sha256}
-                if split == "train":
+                if split == "train" and not record.view:
                     captions.append([self._words(each) for each in record.captions])
         return captions, known
 
@@ -256,9 +258,9 @@ class _Progress:
         self._done = self._skipped = 0
         self._start = self._shown = time.monotonic()
 
-    def skip(self, facts: dict[str, Any], path: str, folder: str) -> None:
-        """Count the images of a file that an earlier run captioned."""
-        self._skipped += facts[path.removeprefix(f"{folder}/")].get("records", 0)
+    def skip(self, images: int) -> None:
+        """Count the images that an earlier run captioned."""
+        self._skipped += images
 
     def add(self, images: int) -> None:
         """Count images."""

@@ -1,0 +1,36 @@
+"""The books of a data set of people's captions and generated ones."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.trainer import toy
+from trainer.examples import DatasetExamples
+from trainer.self_training import mixing
+from trainer.self_training.candidates import Caption
+
+GENERATED = (Caption("a red box", 0.5, 1.0), Caption("a big box", 0.4, 0.9))
+CHOSEN = {f"train/{number}.jpg": GENERATED for number in (12, 14, 15)}
+
+
+@pytest.mark.parametrize("of_labelled", [(), ("flip", "crop")])
+@pytest.mark.parametrize("of_unlabelled", [(), ("flip",)])
+def test_images_and_the_views_of_them_are_counted_apart(
+    tmp_path: Path, of_labelled: tuple[str, ...], of_unlabelled: tuple[str, ...]
+) -> None:
+    labelled = toy.dataset(tmp_path / "labelled", views=of_labelled)
+    unlabelled = toy.dataset(tmp_path / "unlabelled", train=18, views=of_unlabelled)
+    mixed = mixing.write(str(tmp_path / "mixed"), labelled, unlabelled, CHOSEN, {"weight": 0.5})
+    assert mixed.images("train") == 12 + 3
+    assert mixed.captions("train") == 12 * 3 + 3 * 2
+    assert mixed.manifest["generated"] == {"weight": 0.5, "images": 3, "captions": 6}
+    stored = 12 * (1 + len(of_labelled)) + 3 * (1 + len(of_unlabelled))
+    assert ("records" in mixed.manifest["splits"]["train"]) == (stored != 12 + 3)
+    # A pass that yields more or fewer than this would end the training.
+    examples = DatasetExamples(mixed, "train")
+    assert examples.images == stored
+    assert sum(len(inputs) for inputs, _ in examples.batches(4, seed=0)) == stored
+    facts = mixed.manifest["files"]
+    assert sum(
+        facts[name]["records"] for name in facts if name not in labelled.manifest["files"]
+    ) == 3 * (1 + len(of_unlabelled))
