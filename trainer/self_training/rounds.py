@@ -16,11 +16,11 @@ import time
 from collections import Counter
 from typing import Any
 
-from trainer import command_line, task
+from trainer import command_line, finetuning, task
 from trainer.configuration import Configuration
 from trainer.self_training import candidates, mixing, selection
 from trainer.self_training.command import Options
-from trainer.self_training.teacher import Teacher, check_encoder
+from trainer.self_training.teacher import Teacher, check_encoder, checked_manifest
 from transforms import captioner, files, manifests
 from transforms.dataset import SPLITS, Dataset, open_dataset
 from transforms.errors import JobError, UsageError
@@ -60,9 +60,13 @@ class Run:
                 f"{unlabelled.folder}: its split train has no images to caption: preprocess them"
                 " with --captions=none"
             )
+        if files.is_remote(options.output) and (options.rounds > 1 or not options.captioner):
+            raise UsageError(
+                f"--output={options.output}: teachers are read from a local disk only: write there"
+            )
         configuration = Configuration().to_dict()
         if options.captioner:
-            manifest = captioner.read_manifest(options.captioner)
+            manifest = checked_manifest(options.captioner, unlabelled)
             if manifest["text"]["digest"] != labelled.text["digest"]:
                 raise UsageError(
                     f"{options.captioner}: its vocabulary is not that of {labelled.folder}: give"
@@ -70,11 +74,13 @@ class Run:
                 )
             configuration = manifest["configuration"]
         self._configuration = Configuration.from_dict({**configuration, **explicit})
-        self._configuration.check(labelled.feature_shape)
+        self._configuration.check(labelled.grid_shape)
         if self._configuration.scst_epochs:
             raise UsageError(
                 "self-critical training wants people's captions alone: add --scst_epochs=0"
             )
+        # What cannot be loaded is better said now than after the images were captioned.
+        finetuning.load_rest(unlabelled)
         self._claim()
 
     def run(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from trainer import finetuning
 from trainer.configuration import Configuration
 from trainer.export import WEIGHTS
 from trainer.model import Captioner
@@ -29,17 +30,36 @@ class Teacher:
             dataset: with the images that it is to caption.
 
         Raises:
-            UsageError: the folder is no finished captioner, or was made for other features.
+            UsageError: see `checked_manifest` and `finetuning.load_rest`.
         """
-        self.manifest: dict[str, Any] = captioner.read_manifest(folder)
-        check_encoder(folder, self.manifest["encoder"], dataset)
+        self.manifest: dict[str, Any] = checked_manifest(folder, dataset)
         self.configuration = Configuration.from_dict(self.manifest["configuration"])
         text = files.read_bytes(files.join(folder, "vocabulary.txt")).decode()
         self.vocabulary = Vocabulary.from_text(text)
-        self.model = Captioner(self.configuration, len(self.vocabulary), dataset.feature_shape)
-        if files.is_remote(folder):
-            raise UsageError(f"{folder}: its weights are read from a local disk only: copy it here")
+        rest = finetuning.load_rest(dataset)
+        words = len(self.vocabulary)
+        self.model = Captioner(self.configuration, words, dataset.feature_shape, rest)
+        # Those of a CNN's upper blocks among them, as they learned.
         self.model.load_weights(files.join(folder, WEIGHTS))
+
+
+def checked_manifest(folder: str, dataset: Dataset) -> dict[str, Any]:
+    """Return a captioner's manifest, unless it cannot caption a data set's images here.
+
+    Raises:
+        UsageError: the folder is no finished captioner, has no weights to load, or was made for
+            other features.
+    """
+    manifest = captioner.read_manifest(folder)
+    if files.is_remote(folder):
+        raise UsageError(f"{folder}: its weights are read from a local disk only: copy it here")
+    if WEIGHTS not in manifest["files"]:
+        raise UsageError(
+            f"{folder}: it has no {WEIGHTS}, as captioners that were made compact have not: give"
+            " the one that `python -m trainer.task` wrote, or leave --captioner out"
+        )
+    check_encoder(folder, manifest["encoder"], dataset)
+    return manifest
 
 
 def check_encoder(folder: str, facts: dict[str, Any], dataset: Dataset) -> None:
@@ -48,7 +68,7 @@ def check_encoder(folder: str, facts: dict[str, Any], dataset: Dataset) -> None:
     Raises:
         UsageError: they differ.
     """
-    for name in ("digest", "input_size", "output_shape", "dtype"):
+    for name in ("digest", "input_size", "output_shape", "dtype", "rest"):
         if facts.get(name) != dataset.encoder.get(name):
             raise UsageError(
                 f"{dataset.folder}: its encoder's {name} is {dataset.encoder.get(name)}, and that"
