@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     if onnx:
         onnx_files.check_installed()
     tensorflow_start.start()
-    from trainer import distribution, export, fit
+    from trainer import distribution, export, fit, word_vectors
 
     replicas = distribution.start(strategy)
     if not replicas.chief:
@@ -92,6 +92,9 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             fit.fit(dataset, resolved, files.join(output, runs.WORKING), max_minutes, replicas)
         return Exit.DONE
     export.check(output, dataset)
+    if not runs.finished(output):
+        # The claim names the file: a wrong name in it would refuse the right one.
+        word_vectors.check(resolved, dataset.vocabulary.tokens)
     if runs.claim(output, runs.identity(resolved, dataset)):
         print(f"{output}: already trained", file=sys.stderr)
         if onnx and not onnx_files.exported_with(output):

@@ -4,17 +4,29 @@ One word a line, then its numbers, all separated by single blanks; a first line 
 numbers, how many words there are and of how many numbers, is word2vec's and is skipped.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from trainer.configuration import Configuration
 from trainer.model import Captioner
 from transforms import files
 from transforms.errors import UsageError
 
 _LONGEST = 1 << 20  # Bytes of a line; no vector takes as many.
+
+
+def check(configuration: Configuration, words: Sequence[str]) -> None:
+    """Refuse a configuration whose vectors a training could not begin with.
+
+    Raises:
+        UsageError: see `read`.
+    """
+    if configuration.word_vectors:
+        _kept(configuration.word_vectors, tuple(words), configuration.embedding)
 
 
 def initialise(captioner: Captioner, path: str, words: Sequence[str]) -> int:
@@ -24,7 +36,7 @@ def initialise(captioner: Captioner, path: str, words: Sequence[str]) -> int:
         UsageError: see `read`.
     """
     embeddings = captioner.decoder.embedding.embeddings
-    vectors = read(path, words, embeddings.shape[1])
+    vectors = _kept(path, tuple(words), embeddings.shape[1])
     embeddings.assign(fill(embeddings.numpy(), vectors))
     return len(vectors)
 
@@ -73,6 +85,12 @@ def read(path: str, words: Sequence[str], size: int) -> dict[int, npt.NDArray[np
             " language, or written in capitals?"
         )
     return found
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(path: str, words: tuple[str, ...], size: int) -> dict[int, npt.NDArray[np.float32]]:
+    """Read once what is first checked and then begun with, again and again by a search."""
+    return read(path, words, size)
 
 
 def fill(

@@ -122,10 +122,14 @@ def test_a_vocabulary_of_another_run_is_refused(trained, tmp_path):
         (["--pixels=64"], "--pixels is for --convolutions"),
         (["--heads=4"], "--heads is for --decoder=transformer"),
         (["--attention=none", "--attention_units=9"], "is for recurrent decoders with --attention"),
+        (["--word_vectors=typo.txt"], "--word_vectors=typo.txt: No such file"),
+        (["--word_vectors={vectors}", "--embedding=3"], "2 numbers, and --embedding=3"),
     ],
 )
 def test_wrong_use_is_refused_before_anything_is_written(data, tmp_path, flags, message):
-    output = tmp_path / "captioner"
+    output, vectors = tmp_path / "captioner", tmp_path / "vectors.txt"
+    vectors.write_text("red 1 2\nball 3 4\n")
+    flags = [flag.format(vectors=vectors) for flag in flags]
     with pytest.raises(UsageError, match=message):
         task.main([f"--dataset={data}", f"--output={output}", *flags])
     assert not output.exists()

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from trainer import command_line, finetuning, task
+from trainer import command_line, finetuning, task, word_vectors
 from trainer.configuration import Configuration
 from trainer.self_training import candidates, mixing, selection
 from trainer.self_training.command import Options
@@ -81,6 +81,7 @@ class Run:
             )
         # What cannot be loaded is better said now than after the images were captioned.
         finetuning.load_rest(unlabelled)
+        word_vectors.check(self._configuration, labelled.vocabulary.tokens)
         self._claim()
 
     def run(self) -> list[dict[str, Any]]:

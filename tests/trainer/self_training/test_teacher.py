@@ -59,6 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("data", ["--captioner={}/compact"], r"compact: it has no weights\.weights\.h5.*trainer\."),
         ("cut/data", ["--captioner={}/captioner"], "preprocess both with the same --encoder"),
         ("data", ["--output=memory://self"], "from a local disk only"),
+        ("data", ["--word_vectors=typo.txt"], "typo.txt: No such file"),
     ],
 )
 def test_what_cannot_teach_is_refused_before_anything_is_written(
