@@ -34,6 +34,32 @@ class Fitted:
     examples: list[Example]
 
 
+def begin(
+    dataset: Dataset, configuration: Configuration, replicas: Replicas | None = None
+) -> Captioner:
+    """Return the captioner that a training begins with.
+
+    Args:
+        dataset: whose features it takes, and whose CNN's upper blocks it has, where there are any.
+        configuration: checked against the data set.
+        replicas: in whose scope it is made; by default there is one.
+
+    Raises:
+        UsageError: see `finetuning.load_rest` and `word_vectors.read`.
+    """
+    words = dataset.vocabulary.tokens
+    with (replicas or Replicas()).scope():
+        rest = finetuning.load_rest(dataset)
+        captioner = Captioner(configuration, len(words), dataset.feature_shape, rest)
+    if configuration.word_vectors:
+        found = word_vectors.initialise(captioner, configuration.word_vectors, words)
+        print(
+            f"{configuration.word_vectors}: vectors of {found:,} of {len(words):,} words",
+            file=sys.stderr,
+        )
+    return captioner
+
+
 def fit(
     dataset: Dataset,
     configuration: Configuration,
@@ -51,16 +77,7 @@ def fit(
         replicas: that train together; by default there is one.
     """
     replicas = replicas or Replicas()
-    words = dataset.vocabulary.tokens
-    with replicas.scope():
-        rest = finetuning.load_rest(dataset)
-        captioner = Captioner(configuration, len(words), dataset.feature_shape, rest)
-    if configuration.word_vectors:
-        found = word_vectors.initialise(captioner, configuration.word_vectors, words)
-        print(
-            f"{configuration.word_vectors}: vectors of {found:,} of {len(words):,} words",
-            file=sys.stderr,
-        )
+    captioner, words = begin(dataset, configuration, replicas), dataset.vocabulary.tokens
     tokenizer = dataset.text["tokenizer"]
     references, seeds = {}, []
     for record in dataset.records("dev"):

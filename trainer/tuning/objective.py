@@ -8,8 +8,8 @@ from pathlib import Path
 from trainer.configuration import Configuration
 from trainer.evaluation import Evaluator
 from trainer.examples import DatasetExamples
+from trainer.fit import begin
 from trainer.loop import Trainer
-from trainer.model import Captioner
 from trainer.tuning.folds import Fold
 from transforms.dataset import Dataset
 from transforms.records import Record
@@ -66,8 +66,8 @@ class Part:
             report: called with the CIDEr-D after each epoch; it may raise to end the training.
         """
         shutil.rmtree(folder, ignore_errors=True)
+        captioner = begin(self._dataset, configuration)
         words = self._dataset.vocabulary.tokens
-        captioner = Captioner(configuration, len(words), self._dataset.feature_shape)
         evaluator = Evaluator(captioner, self.held_out, self._references, words)
 
         def evaluate() -> float:

@@ -109,7 +109,7 @@ class Search:
         trial = journal.trials[-1]
         _say(f"trial {trial.number + 1} of {self._plan.trials}: {_describe(trial.settings)}")
         try:
-            configuration.check(self._dataset.feature_shape)
+            configuration.check(self._dataset.grid_shape)
         except UsageError as error:
             trial.state, trial.message = REFUSED, str(error)
         else:

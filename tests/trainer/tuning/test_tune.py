@@ -6,7 +6,9 @@ import shlex
 import pytest
 
 from tests.trainer import toy
-from trainer import task, tune
+from trainer import finetuning, task, tune
+from trainer.model import Captioner
+from trainer.tuning.objective import Part
 from transforms.commandline import Exit
 from transforms.errors import UsageError
 
@@ -114,3 +116,17 @@ def test_wrong_use_is_refused_before_anything_is_written(data, tmp_path, flags, 
     with pytest.raises(UsageError, match=message):
         tune.main([f"--dataset={data}", f"--output={output}", *flags])
     assert not output.exists()
+
+
+def test_trainings_begin_as_those_of_the_trainer_do(tmp_path, capsys):
+    """With a CNN's upper blocks, where the data set stores the map below, and word vectors."""
+    cut = toy.cut_dataset(tmp_path / "data", train=4, dev=2)
+    (tmp_path / "vectors.txt").write_text("red 1 2\nball 3 4\n")
+    settings = toy.configuration(
+        epochs=1, embedding=2, word_vectors=str(tmp_path / "vectors.txt"), beam_width=1
+    )
+    outcome = Part(cut, None).fit(settings, str(tmp_path / "working"), lambda score: None)
+    rest = finetuning.load_rest(cut)
+    whole = Captioner(settings, len(cut.vocabulary), cut.feature_shape, rest)
+    assert outcome.parameters == whole.count_params()
+    assert "vectors of 2 of 12 words" in capsys.readouterr().err
