@@ -14,7 +14,7 @@ from trainer import configuration, presets, task
 from trainer.tuning import space
 from transforms import commandline, files, tensorflow_start
 from transforms.commandline import Exit
-from transforms.dataset import open_dataset
+from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
 
 FOLDS, DEV = "folds", "dev"
@@ -95,8 +95,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             f"{source}: some of its captions were written by a captioner, and folds of train would"
             " be judged by them: give --validation=dev"
         )
+    task.check_references(dataset, base)
     _check_installed()
     tensorflow_start.start()
+    _check_loaded(dataset, base, parameters)
     from trainer.tuning import folds, report, search
     from trainer.tuning.journal import Journal
 
@@ -126,6 +128,29 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     print(f"{output}/tuning.html: best CIDEr {best['cider']:.4f}", file=sys.stderr)
     print(best["command"])
     return Exit.DONE
+
+
+def _check_loaded(
+    dataset: Dataset, base: configuration.Configuration, parameters: Sequence[space.Parameter]
+) -> None:
+    """Refuse what every trial would refuse when it loads a CNN's upper blocks or word vectors.
+
+    Raises:
+        UsageError: see `finetuning.load_rest` and `word_vectors.read`; or sizes of words are
+            searched that the vectors do not have.
+    """
+    from trainer import finetuning, word_vectors
+
+    finetuning.load_rest(dataset)
+    searched = {each.name: each.values for each in parameters}
+    paths = searched.get("word_vectors", (base.word_vectors,))
+    if any(paths) and "embedding" in searched:
+        raise UsageError(
+            "--search=embedding: the vectors of --word_vectors have one size: give that to"
+            " --embedding, and leave it out of the search"
+        )
+    for path in paths:
+        word_vectors.check(dataclasses.replace(base, word_vectors=path), dataset.vocabulary.tokens)
 
 
 def _check_installed() -> None:

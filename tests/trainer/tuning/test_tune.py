@@ -109,6 +109,9 @@ def test_settings_that_do_not_go_together_are_told_and_not_trained(data, tmp_pat
         (["--folds=24"], "too few for 24 folds"),
         (["--search=unitz:1,2"], "--search=unitz"),
         (["--trails=3"], "did you mean --trials"),
+        (["--word_vectors=typo.txt"], "--word_vectors=typo.txt: No such file"),
+        (["--search=word_vectors:,typo.txt"], "--word_vectors=typo.txt: No such file"),
+        (["--word_vectors=any.txt", "--search=embedding:8,16"], "leave it out of the search"),
     ],
 )
 def test_wrong_use_is_refused_before_anything_is_written(data, tmp_path, flags, message):
@@ -130,3 +133,13 @@ def test_trainings_begin_as_those_of_the_trainer_do(tmp_path, capsys):
     whole = Captioner(settings, len(cut.vocabulary), cut.feature_shape, rest)
     assert outcome.parameters == whole.count_params()
     assert "vectors of 2 of 12 words" in capsys.readouterr().err
+
+
+def test_self_critical_training_on_generated_captions_is_refused(tmp_path):
+    data = toy.dataset(tmp_path / "data", train=2, dev=1)
+    manifest = data.manifest | {"generated": {"weight": 0.5}}
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(manifest))
+    flags = [f"--dataset={data.folder}", f"--output={tmp_path / 'out'}", "--validation=dev"]
+    with pytest.raises(UsageError, match="add --scst_epochs=0"):
+        tune.main([*flags, "--scst_epochs=1"])
+    assert not (tmp_path / "out").exists()
