@@ -96,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             " be judged by them: give --validation=dev"
         )
     task.check_references(dataset, base)
+    if not searched:
+        base, parameters = space.narrowed(base, parameters, dataset.grid_shape)
     _check_installed()
     tensorflow_start.start()
     _check_loaded(dataset, base, parameters)

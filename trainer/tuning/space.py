@@ -9,6 +9,7 @@ convolutions:32-64,32-64-128   lists have hyphens within
 
 import argparse
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -114,9 +115,58 @@ def parse_all(texts: Sequence[str], explicit: Sequence[str]) -> tuple[Parameter,
     for name in names:
         if names.count(name) > 1 or name in explicit:
             raise UsageError(f"{name} is set twice: give it in one flag")
-    if not names:
-        raise UsageError("every setting is fixed by a flag: nothing is left to search")
+    _check_some(parameters)
     return parameters
+
+
+def narrowed(
+    base: Configuration, parameters: Sequence[Parameter], feature_shape: Sequence[int] | None
+) -> tuple[Configuration, tuple[Parameter, ...]]:
+    """Leave out the values that go with none of the others', nor with the base.
+
+    A setting that has one value left is no longer searched.
+
+    Args:
+        base: the configuration whose fields hold where nothing is searched.
+        parameters: what would be searched; ranges are taken to go with everything.
+        feature_shape: as for `Configuration.check`.
+
+    Returns:
+        The base with what has one value only, and what is searched.
+
+    Raises:
+        UsageError: nothing goes together, or nothing is left to search.
+    """
+    lists = {each.name: each.values for each in parameters if each.values}
+    possible: dict[str, set[Any]] = {name: set() for name in lists}
+    refused: UsageError | None = None
+    found = False
+    for values in itertools.product(*lists.values()):
+        settings = dict(zip(lists, values, strict=True))
+        try:
+            dataclasses.replace(base, **settings).check(feature_shape)
+        except UsageError as error:
+            refused = refused or error
+            continue
+        found = True
+        for name, value in settings.items():
+            possible[name].add(value)
+    if refused and not found:
+        raise refused
+    kept = []
+    for each in parameters:
+        values = tuple(value for value in each.values if value in possible[each.name])
+        if len(values) == 1:
+            base = dataclasses.replace(base, **{each.name: values[0]})
+        else:
+            kept.append(dataclasses.replace(each, values=values))
+    _check_some(kept)
+    return base, tuple(kept)
+
+
+def _check_some(parameters: Sequence[Parameter]) -> None:
+    if not parameters:
+        raise UsageError("every setting is fixed by a flag: nothing is left to search")
 
 
 def _parser(field: "dataclasses.Field[Any]") -> Callable[[str], Any]:

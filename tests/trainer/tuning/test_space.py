@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer.configuration import Configuration
 from trainer.tuning import space
 from transforms.errors import UsageError
 
@@ -66,3 +67,34 @@ def test_a_flag_and_a_search_do_not_set_the_same():
         space.parse_all(["units:1,2"], ["units"])
     names = [parameter.name for parameter in space.parse_all([], ["units"])]
     assert names == ["layers", "dropout", "learning_rate"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "searched", "layers"),
+    [
+        ({}, ["units", "layers", "dropout", "learning_rate"], 1),
+        ({"decoder": "topdown"}, ["units", "dropout", "learning_rate"], 1),
+        ({"residual": True}, ["units", "dropout", "learning_rate"], 2),
+    ],
+)
+def test_what_the_other_settings_cannot_have_is_left_out(settings, searched, layers):
+    base, parameters = space.narrowed(
+        Configuration(**settings), space.parse_all([], []), feature_shape=(7, 7, 8)
+    )
+    assert [parameter.name for parameter in parameters] == searched
+    assert parameters[0].values == (128, 256, 512)
+    assert base.layers == layers
+
+
+def test_some_of_a_setting_s_values_may_be_left():
+    base = Configuration(decoder="transformer", heads=128)
+    _, (units,) = space.narrowed(base, [space.parse("units:64,128,256")], (7, 7, 8))
+    assert units.values == (128, 256)
+
+
+def test_nothing_left_to_search_is_refused():
+    topdown = Configuration(decoder="topdown")
+    with pytest.raises(UsageError, match="nothing is left to search"):
+        space.narrowed(topdown, [space.parse("layers:1,2")], (7, 7, 8))
+    with pytest.raises(UsageError, match="leave out --layers"):
+        space.narrowed(topdown, [space.parse("layers:2,3")], (7, 7, 8))
