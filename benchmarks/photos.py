@@ -2,7 +2,7 @@
 
 Natural images have a spectrum that falls with the frequency (Field, 1987), and colours that vary
 less than brightness. A few large textures of that kind are drawn; a picture is a window on one of
-them, mixed with a window on another. A 640x480 picture has about 75 kB, as one from a camera
+them, mixed with a window on another. A 640x480 picture has about 110 kB, as one from a camera
 has in that quality.
 """
 
