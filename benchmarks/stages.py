@@ -54,8 +54,9 @@ def search(
 ) -> dict[str, Any]:
     """Search for the captions of features that are ready, a batch on each core."""
     parts = models.load(captioner, engine, beam_width, length_penalty)
-    starts = range(8)
-    features = [parts.encode(pixels(images, parts.size, start * models.BATCH)) for start in starts]
+    features = [
+        parts.encode(pixels(images, parts.size, start * models.BATCH)) for start in range(8)
+    ]
     captions = [caption for one in features for caption in parts.search(one)]
     facts = _threaded(parts.search, features)
     words = float(np.mean([len(caption.split()) for caption in captions]))

@@ -8,7 +8,9 @@ from trainer import precision
 
 
 class Noise:
-    """Draws a batch's dropout masks; without a seed there is no dropout.
+    """Draws a batch's dropout masks, and knows which of its images are real.
+
+    Without a seed there is no dropout.
 
     The n-th mask depends on the seed and n alone: there is no generator whose state would have
     to be saved.

@@ -9,9 +9,8 @@ if TYPE_CHECKING:
 
     from transforms.search import SearchOptions
 
-
 ONE_A_CORE = 0
-NARROW = 5  # Hypotheses of an image, at most.
+NARROW = 5  # Hypotheses of an image that half of the cores keep up with, at most.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,7 +115,7 @@ def parse_all(texts: Sequence[str], explicit: Sequence[str]) -> tuple[Parameter,
     for name in names:
         if names.count(name) > 1 or name in explicit:
             raise UsageError(f"{name} is set twice: give it in one flag")
-    _check_some(parameters)
+    _check_anything_left(parameters)
     return parameters
 
 
@@ -160,11 +160,11 @@ def narrowed(
             base = dataclasses.replace(base, **{each.name: values[0]})
         else:
             kept.append(dataclasses.replace(each, values=values))
-    _check_some(kept)
+    _check_anything_left(kept)
     return base, tuple(kept)
 
 
-def _check_some(parameters: Sequence[Parameter]) -> None:
+def _check_anything_left(parameters: Sequence[Parameter]) -> None:
     if not parameters:
         raise UsageError("every setting is fixed by a flag: nothing is left to search")
 
