@@ -242,23 +242,6 @@ class Configuration:
             for name in fields
         }
 
-    def check_useful(self, explicit: Iterable[str], cut: bool) -> None:
-        """Refuse flags that were given and cannot have an effect.
-
-        Args:
-            explicit: names of the fields that were given; a preset's values may lie idle.
-            cut: see `idle`.
-
-        Raises:
-            UsageError: the first of them.
-        """
-        idle = self.idle(cut)
-        for name in explicit:
-            if name in idle:
-                raise UsageError(
-                    f"--{name} is for {idle[name]}, and does nothing here: leave it out"
-                )
-
     def check(self, feature_shape: Sequence[int] | None) -> None:
         """Refuse what cannot work.
 
@@ -348,6 +331,24 @@ class Configuration:
             raise UsageError(
                 "--recurrent_dropout is for recurrent decoders: use --dropout with"
                 " --decoder=transformer"
+            )
+
+
+def refuse_idle(names: Iterable[str], idle: Mapping[str, str], flag: str = "--") -> None:
+    """Refuse flags that were given and cannot have an effect.
+
+    Args:
+        names: of the fields that were given; a preset's values may lie idle.
+        idle: see `Configuration.idle`.
+        flag: what stands before a name on the command line.
+
+    Raises:
+        UsageError: the first of them.
+    """
+    for name in names:
+        if name in idle:
+            raise UsageError(
+                f"{flag}{name} is for {idle[name]}, and does nothing here: leave it out"
             )
 
 

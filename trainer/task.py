@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     resolved = presets.resolve(preset, explicit)
     dataset = open_dataset(source)
     resolved.check(dataset.grid_shape)
-    resolved.check_useful(explicit, dataset.cut)
+    configuration.refuse_idle(explicit, resolved.idle(dataset.cut))
     check_splits(dataset)
     check_references(dataset, resolved)
     if onnx:

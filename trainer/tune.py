@@ -98,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     task.check_references(dataset, base)
     if not searched:
         base, parameters = space.narrowed(base, parameters, dataset.grid_shape)
+    space.check_useful(base, parameters, explicit, dataset.cut)
     _check_installed()
     tensorflow_start.start()
     _check_loaded(dataset, base, parameters)

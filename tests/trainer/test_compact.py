@@ -10,6 +10,7 @@ import pytest
 
 from tests import captioners
 from trainer import compact, model_card, task
+from trainer.configuration import refuse_idle
 from trainer.presets import resolve
 from transforms import captioner, encoders, engines, files, manifests
 from transforms import compact as packing
@@ -75,7 +76,7 @@ def test_the_cards_of_the_package_are_those_of_compact_captioners(folder: Path) 
     words = shlex.split(command.replace("\\\n", ""))
     flags = vars(task.parser().parse_args(words[1:]))
     explicit = {name: flags[name] for name in manifest["configuration"] if name in flags}
-    resolve(flags["preset"], explicit).check_useful(explicit, "rest" in manifest["encoder"])
+    refuse_idle(explicit, resolve(flags["preset"], explicit).idle("rest" in manifest["encoder"]))
     assert card.endswith(compact.NOTE.format(encoder=manifest["encoder"]["name"]))
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from trainer import command_line
-from trainer.configuration import Configuration
+from trainer.configuration import Configuration, refuse_idle
 from trainer.presets import PRESETS, resolve
 from transforms.errors import UsageError
 
@@ -68,9 +68,9 @@ def test_flags_without_effect_are_refused_where_they_were_given(changes, cut, id
     for name in configuration.to_dict():
         if name in idle:
             with pytest.raises(UsageError, match=f"--{name} is for .*: leave it out"):
-                configuration.check_useful(["units", name], cut)
+                refuse_idle(["units", name], configuration.idle(cut))
         else:
-            configuration.check_useful(["units", name], cut)
+            refuse_idle(["units", name], configuration.idle(cut))
     # What a command line is written with is taken again.
     written = command_line.flags(Configuration(**dict.fromkeys(idle, 7) | changes), cut)
     assert not idle & {flag.split("=")[0].removeprefix("--") for flag in written}

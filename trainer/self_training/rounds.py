@@ -17,7 +17,7 @@ from collections import Counter
 from typing import Any
 
 from trainer import command_line, finetuning, task, word_vectors
-from trainer.configuration import Configuration
+from trainer.configuration import Configuration, refuse_idle
 from trainer.self_training import candidates, mixing, selection
 from trainer.self_training.command import Options
 from trainer.self_training.teacher import Teacher, check_encoder, checked_manifest
@@ -79,6 +79,7 @@ class Run:
             raise UsageError(
                 "self-critical training wants people's captions alone: add --scst_epochs=0"
             )
+        refuse_idle(explicit, self._configuration.idle(labelled.cut))
         # What cannot be loaded is better said now than after the images were captioned.
         finetuning.load_rest(unlabelled)
         word_vectors.check(self._configuration, labelled.vocabulary.tokens)

@@ -10,10 +10,10 @@ convolutions:32-64,32-64-128   lists have hyphens within
 import argparse
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainer.configuration import Configuration
+from trainer.configuration import Configuration, refuse_idle
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -162,6 +162,30 @@ def narrowed(
             kept.append(dataclasses.replace(each, values=values))
     _check_anything_left(kept)
     return base, tuple(kept)
+
+
+def check_useful(
+    base: Configuration, parameters: Sequence[Parameter], explicit: Iterable[str], cut: bool
+) -> None:
+    """Refuse what has an effect in no trial.
+
+    Args:
+        base: the configuration whose fields hold where nothing is searched.
+        parameters: what is searched.
+        explicit: fields that other flags set.
+        cut: as for `Configuration.idle`.
+
+    Raises:
+        UsageError: the first of them.
+    """
+    values = {each.name: each.values or (each.high,) for each in parameters}
+    trials = [
+        dataclasses.replace(base, **dict(zip(values, each, strict=True))).idle(cut)
+        for each in itertools.product(*values.values())
+    ]
+    idle = {name: use for name, use in trials[0].items() if all(name in each for each in trials)}
+    refuse_idle(values, idle, "--search=")
+    refuse_idle(explicit, idle)
 
 
 def _check_anything_left(parameters: Sequence[Parameter]) -> None:

@@ -153,6 +153,7 @@ def test_a_killed_run_continues_to_the_same_bytes(
     [
         ("--min_confidence=1", "lower --min_confidence"),
         ("--scst_epochs=1", "wants people's captions alone"),
+        ("--feed_forward=9", "is for --decoder=transformer"),
         ("--weight=0", "leaves the generated captions out"),
         ("--unlabelled={toy_without_features}", "encoder's digest is None"),
     ],

@@ -98,3 +98,17 @@ def test_nothing_left_to_search_is_refused():
         space.narrowed(topdown, [space.parse("layers:1,2")], (7, 7, 8))
     with pytest.raises(UsageError, match="leave out --layers"):
         space.narrowed(topdown, [space.parse("layers:2,3")], (7, 7, 8))
+
+
+def test_what_has_an_effect_in_no_trial_is_refused():
+    heads = space.parse("heads:1,2")
+    transformers = space.parse("decoder:lstm,transformer")
+    space.check_useful(Configuration(), [heads, transformers], ["feed_forward"], cut=False)
+    with pytest.raises(UsageError, match=r"--search=heads is for --decoder=transformer"):
+        space.check_useful(Configuration(), [heads], [], cut=False)
+    with pytest.raises(UsageError, match=r"^--feed_forward is for --decoder=transformer"):
+        space.check_useful(Configuration(), [space.parse("units:1..9")], ["feed_forward"], False)
+    rates = space.parse("cnn_learning_rate:0..1")
+    space.check_useful(Configuration(), [rates], ["finetune_from_epoch"], cut=True)
+    with pytest.raises(UsageError, match=r"--search=cnn_learning_rate is for data sets"):
+        space.check_useful(Configuration(), [rates], [], cut=False)

@@ -110,6 +110,7 @@ def test_settings_that_do_not_go_together_are_told_and_not_trained(data, tmp_pat
         (["--search=unitz:1,2"], "--search=unitz"),
         (["--trails=3"], "did you mean --trials"),
         (["--decoder=topdown", "--attention=none"], "built around its attention"),
+        (["--heads=2"], "--heads is for --decoder=transformer"),
         (["--word_vectors=typo.txt"], "--word_vectors=typo.txt: No such file"),
         (["--search=word_vectors:,typo.txt"], "--word_vectors=typo.txt: No such file"),
         (["--word_vectors=any.txt", "--search=embedding:8,16"], "leave it out of the search"),
