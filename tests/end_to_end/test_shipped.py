@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import caption
 from tests import data
-from transforms import captioner, captions_table, compact
+from transforms import captioner, captions_table, compact, engines
 from transforms.commandline import Exit
 from transforms.errors import UsageError
 
@@ -26,23 +26,35 @@ def test_it_is_small_and_says_what_it_was_made_of(language: str, fast: bool) -> 
     assert "python -m trainer.compact" in card
 
 
-@pytest.mark.parametrize(("language", "fast"), SHIPPED)
+def captions(output: Path, photographs: int, *flags: str) -> dict[str, str]:
+    """Caption some of COCO's photographs; returns the captions by the images' keys."""
+    paths = sorted((data.shared("coco_mini") / "val2017").glob("*.jpg"))[:photographs]
+    listed = output.with_suffix(".txt")
+    listed.write_text("".join(f"{path}\n" for path in paths))
+    assert caption.main([f"--images={listed}", f"--output={output}", *flags]) == Exit.DONE
+    result = {row["key"]: row["caption"] for row in captions_table.rows(str(output))}
+    assert len(result) == photographs
+    return result
+
+
+@pytest.mark.parametrize(
+    ("language", "script"), [("en", r"[a-z' ]+"), ("zh", r"[\u4e00-\u9fff]+")], ids=["en", "zh"]
+)
 def test_photographs_are_captioned_without_naming_a_captioner(
-    language: str, fast: bool, tmp_path: Path
+    language: str, script: str, tmp_path: Path
 ) -> None:
-    photographs = sorted((data.shared("coco_mini") / "val2017").glob("*.jpg"))[:3]
-    listed = tmp_path / "photographs.txt"
-    listed.write_text("".join(f"{path}\n" for path in photographs))
-    flags = [f"--images={listed}", f"--output={tmp_path / 'out'}", "--engine=tensorflow"]
-    if language != "en":
-        flags.append(f"--language={language}")
-    if fast:
-        flags.append("--fast")
-    assert caption.main(flags) == Exit.DONE
-    captions = [row["caption"] for row in captions_table.rows(str(tmp_path / "out"))]
-    assert len(captions) == len(photographs)
-    script = r"[a-z' ]+" if language == "en" else r"[\u4e00-\u9fff]+"
-    assert all(re.fullmatch(script, each.rstrip(".。 ")) for each in captions), captions
+    flags = [] if language == "en" else [f"--language={language}"]
+    found = captions(tmp_path / "out", 3, "--engine=tensorflow", *flags)
+    assert all(re.fullmatch(script, each.rstrip(".。 ")) for each in found.values()), found
+
+
+def test_every_engine_says_the_same_of_photographs(tmp_path: Path) -> None:
+    found = [
+        captions(tmp_path / engine, 24, "--fast", f"--engine={engine}")
+        for engine in engines.ENGINES
+    ]
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0].values())) > 12
 
 
 def test_a_captioner_has_its_language(captioner_folder: Path, tmp_path: Path) -> None:
