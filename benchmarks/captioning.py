@@ -22,7 +22,14 @@ from transforms.engines import PRECISIONS
 from transforms.errors import UsageError
 
 PROG = "python -m benchmarks.captioning"
-PARTS = ("parts", "peers", "workers", "growth", "precision")
+# Each part with the flag that says how many pictures it takes.
+PARTS = {
+    "parts": "count",
+    "peers": "peer_images",
+    "workers": "count",
+    "growth": "many",
+    "precision": "count",
+}
 STAGES = ("read", "decode and resize", "encoder", "beam search", "write")
 
 
@@ -54,10 +61,11 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """Run the benchmark.
 
     Raises:
-        UsageError: wrong flags, or no captioner.
+        UsageError: wrong flags, no captioner, or too few pictures.
     """
     parser = build_parser()
     settings = options.parse(parser, argv)
+    options.refuse_few_pictures(settings, [PARTS[part] for part in settings.parts])
     for name in settings.peers:
         if name not in PEERS:
             known = ", ".join(PEERS)
@@ -90,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 
 def build_parser() -> Parser:
     """Return the parser of the command line."""
-    parser = options.parser(PROG, "Measure captioning.", "captioning", PARTS)
+    parser = options.parser(PROG, "Measure captioning.", "captioning", tuple(PARTS))
     options.add_captioner(parser)
     parser.add_argument(
         "--peers",
@@ -123,7 +131,7 @@ def parts(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
     ]
     per_engine = [
         [
-            job(f"beamcap, {engine}", images, warm, settings, settings.count, engine),
+            job(f"beamcap, {engine}", images, warm, settings, engine),
             Contender(
                 f"encoder, {engine}",
                 "benchmarks.stages:encode",
@@ -206,7 +214,7 @@ def peers(
     ]
     warm = options.warm(settings)
     contenders = [
-        job(name, images, warm, settings, count, engine, [f"--precision={precision}"])
+        job(name, images, warm, settings, engine, [f"--precision={precision}"])
         for name, engine, precision in own + also
     ]
     for name, peer in PEERS.items():
@@ -250,7 +258,6 @@ def workers(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
                     folder,
                     "",
                     settings,
-                    count,
                     engine,
                     [*flags, f"--unit_size={max(1, few // 8)}"],
                     cores,
@@ -292,7 +299,6 @@ def growth(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
             options.pictures(settings, count),
             options.warm(settings),
             settings,
-            count,
             engine,
         )
         for count in (max(1, settings.many // 10), settings.many)
@@ -325,7 +331,7 @@ def precision(settings: argparse.Namespace) -> list[Measured]:
             name, flags = f"{engine}, {each}", [f"--precision={each}"]
             contenders += [
                 Contender(f"encoder, {name}", "benchmarks.stages:encode", arguments),
-                job(f"job, {name}", images, warm, chosen, settings.count, engine, flags),
+                job(f"job, {name}", images, warm, chosen, engine, flags),
             ]
     measured = compare(contenders, settings.rounds)
     print(f"\n## Precisions\n\n{precision_table(measured)}")
@@ -369,7 +375,6 @@ def job(
     images: str,
     warm: str,
     settings: argparse.Namespace,
-    count: int,
     engine: str,
     flags: Sequence[str] = (),
     cores: int = 0,
@@ -379,7 +384,6 @@ def job(
         "module": "pipeline.caption",
         "images": images,
         "warm": warm,
-        "count": count,
         "flags": [
             f"--captioner={settings.captioner}",
             "--search=beam",

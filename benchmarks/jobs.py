@@ -16,7 +16,6 @@ def run(
     images: str,
     flags: Sequence[str],
     warm: str = "",
-    count: int | None = None,
     again: bool = False,
     captions: bool = False,
 ) -> dict[str, Any]:
@@ -27,7 +26,6 @@ def run(
         images: the folder.
         flags: all but --images and --output.
         warm: folder to run on first; empty to time a run of a process that begins.
-        count: images of the folder, where that is known.
         again: whether to run on the same output once more, which finds nothing to do.
         captions: whether the job takes captions as well.
     """
@@ -44,7 +42,7 @@ def run(
             shutil.rmtree(Path(folder, "warm"))
         with child.timed() as section:
             job.main(arguments(images, f"{folder}/out"))
-        facts = section.facts(count or len(photos.paths(images)))
+        facts = section.facts(len(photos.paths(images)))
         if again:
             with child.timed() as rerun:
                 job.main(arguments(images, f"{folder}/out"))

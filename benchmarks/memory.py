@@ -25,9 +25,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """Run the benchmark.
 
     Raises:
-        UsageError: wrong flags, or no captioner.
+        UsageError: wrong flags, no captioner, or too few pictures.
     """
     settings = options.parse(build_parser(), argv)
+    options.refuse_few_pictures(settings, ["count"])
     engine = settings.engines[-1]
     if engine != "tensorflow":
         # Once a captioner, by TensorFlow: it would count for the first run only.
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     contenders = []
     for count in (max(1, settings.count // FACTOR), settings.count):
         contender = captioning.job(
-            f"{count:,} images", _pictures(settings, count), "", settings, count, engine
+            f"{count:,} images", _pictures(settings, count), "", settings, engine
         )
         contender.arguments["again"] = True
         contenders.append(contender)

@@ -89,6 +89,28 @@ def engines(captioner: str) -> list[str]:
     return found
 
 
+def refuse_few_pictures(settings: argparse.Namespace, flags: Sequence[str]) -> None:
+    """Refuse a source of fewer pictures than a run takes.
+
+    Args:
+        settings: with `images`; drawn pictures are as many as are wanted.
+        flags: names of those that say how many pictures a run takes.
+
+    Raises:
+        UsageError: the source is too small.
+        OSError: it cannot be listed.
+    """
+    if not settings.images:
+        return
+    held = sum(1 for _ in photos.named(settings.images))
+    for flag in flags:
+        if getattr(settings, flag) > held:
+            raise UsageError(
+                f"--images={settings.images}: it has {held} image files, and"
+                f" --{flag}={getattr(settings, flag)} takes more: lower it, or name a larger folder"
+            )
+
+
 def pictures(settings: argparse.Namespace, count: int) -> str:
     """Return a folder with that many pictures, of the user's or drawn."""
     if settings.images:

@@ -9,8 +9,10 @@ has in that quality.
 import functools
 import hashlib
 import io
+import itertools
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -52,15 +54,20 @@ def take(source: str, count: int, root: str) -> str:
     """Return a folder with links to the first images of a source that a user names.
 
     Args:
-        source: folder or glob of images, on this machine.
+        source: folder or glob of image files, on this machine.
         count: images wanted; fewer where there are fewer.
         root: where such folders are kept.
     """
+    digest = hashlib.sha256(f"{source}\n{count}".encode()).hexdigest()[:16]
+    return _linked(Path(root, f"taken-{digest}"), list(itertools.islice(named(source), count)))
+
+
+def named(source: str) -> Iterator[Path]:
+    """Yield the files of the images of a source; those in archives or buckets have none here."""
     from transforms import sources
 
-    digest = hashlib.sha256(f"{source}\n{count}".encode()).hexdigest()[:16]
-    refs = zip(range(count), sources.list_images(source), strict=False)
-    return _linked(Path(root, f"taken-{digest}"), [Path(ref.uri).resolve() for _, ref in refs])
+    found = (Path(ref.uri) for ref in sources.list_images(source))
+    return (path.resolve() for path in found if path.is_file())
 
 
 def paths(place: str, count: int | None = None) -> list[str]:

@@ -24,9 +24,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """Run the benchmark.
 
     Raises:
-        UsageError: wrong flags.
+        UsageError: wrong flags, or too few pictures.
     """
     settings = options.parse(build_parser(), argv)
+    options.refuse_few_pictures(settings, ["count"])
     facts: dict[str, Any] = {"machine": report.machine(), "settings": vars(settings)}
     goals: list[Goal] = []
     for part in settings.parts:
@@ -103,7 +104,6 @@ def job(settings: argparse.Namespace) -> Contender:
         "module": "pipeline.preprocess",
         "images": options.pictures(settings, settings.count),
         "warm": options.warm(settings),
-        "count": settings.count,
         # A file of captions for a thousand drawn pictures has few words, and small splits.
         "flags": [f"--encoder={settings.encoder}", "--min_count=1"],
         "captions": True,

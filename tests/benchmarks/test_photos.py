@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,9 @@ def test_images_that_a_user_names_are_taken(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(4):
         (tmp_path / "in" / f"{number}.jpg").write_bytes(b"x")
+    with zipfile.ZipFile(tmp_path / "in" / "0.zip", "w") as archive:
+        # No link leads to a member.
+        archive.writestr("member.jpg", b"x")
     place = photos.take(f"{tmp_path}/in", 3, str(tmp_path))
     assert [Path(path).resolve().name for path in photos.paths(place)] == [
         "0.jpg",

@@ -1,0 +1,28 @@
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from benchmarks import captioning, memory, preprocessing
+from transforms.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "flags", "few"),
+    [
+        (captioning, ["--captioner=x", "--parts=precision,workers", "--count=4"], "--count=4"),
+        (captioning, ["--captioner=x", "--parts=peers", "--peer_images=5"], "--peer_images=5"),
+        (captioning, ["--captioner=x", "--parts=growth", "--many=6"], "--many=6"),
+        (memory, ["--captioner=x", "--count=4"], "--count=4"),
+        (preprocessing, ["--count=4"], "--count=4"),
+    ],
+)
+def test_too_few_pictures_are_refused_before_work(
+    benchmark: ModuleType, flags: list[str], few: str, tmp_path: Path
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(b"x")
+    (tmp_path / "list.txt").write_bytes(b"x")
+    with pytest.raises(UsageError, match=f"has 3 image files, and {few} takes more"):
+        benchmark.main([*flags, f"--images={tmp_path}", f"--work={tmp_path}/work"])
+    assert not (tmp_path / "work").exists()
