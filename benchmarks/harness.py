@@ -19,6 +19,7 @@ from benchmarks.processes import PeakMemory
 
 ROOT = Path(__file__).parents[1]
 LOG_CHARACTERS = 3000
+HOUR = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Contender:
         arguments: JSON-able.
         cores: how many cores the process may use; 0 for all.
         once: whether one round is enough of it, because it is slow.
+        limit: seconds after which a run is given up; None where a flag says how long it takes.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Contender:
     arguments: dict[str, Any]
     cores: int = 0
     once: bool = False
+    limit: float | None = HOUR
 
 
 @dataclasses.dataclass
@@ -129,14 +132,14 @@ def compare(contenders: Sequence[Contender], rounds: int) -> list[Measured]:
 
 
 class RunError(Exception):
-    """A run failed; the message ends with what it printed last."""
+    """A run failed or was given up; the message ends with what it printed last."""
 
 
-def run_once(contender: Contender, timeout: float = 3600) -> dict[str, Any]:
+def run_once(contender: Contender) -> dict[str, Any]:
     """Run a contender in a process of its own and return what it reports.
 
     Raises:
-        RunError: it failed.
+        RunError: it failed, or took longer than its limit.
     """
     with tempfile.TemporaryDirectory(prefix="beamcap-benchmark-") as folder:
         result, log = Path(folder, "result.json"), Path(folder, "log.txt")
@@ -155,20 +158,27 @@ def run_once(contender: Contender, timeout: float = 3600) -> dict[str, Any]:
             )
             try:
                 with PeakMemory(process.pid).watched() as peak:
-                    status = process.wait(timeout)
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                raise
+                    status = process.wait(contender.limit)
+            except subprocess.TimeoutExpired:
+                raise RunError(f"given up after {contender.limit:g} s: {_last(log)}") from None
+            finally:
+                # Given up, or the benchmark is told to end.
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
         if status or not result.exists():
-            text = log.read_text(errors="replace").strip()[-LOG_CHARACTERS:]
-            raise RunError(f"failed with status {status}: {text}")
+            raise RunError(f"failed with status {status}: {_last(log)}")
         facts = json.loads(result.read_text())
     return {
         **facts,
         "peak_bytes": peak.resident,
         "process_seconds": time.monotonic() - start,
     }
+
+
+def _last(log: Path) -> str:
+    """Return what a run printed last."""
+    return log.read_text(errors="replace").strip()[-LOG_CHARACTERS:]
 
 
 def _pinned(cores: Sequence[int]) -> list[str]:

@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
                     f"{share:,} references" + (f", shard {number + 1}" if shards > 1 else ""),
                     f"benchmarks.simulations:{part}",
                     {"references": share, "unit_size": settings.unit_size},
+                    limit=None,
                 )
                 for number, share in enumerate(shares)
             ],

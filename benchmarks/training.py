@@ -134,11 +134,13 @@ def target(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
                 f"beamcap, {settings.preset}",
                 "benchmarks.trainings:ours",
                 {**shared, "preset": settings.preset, "flags": {}},
+                limit=None,
             ),
             Contender(
                 "PyTorch, top-down",
                 "benchmarks.trainings:torch",
                 {**shared, "epochs": settings.epochs},
+                limit=None,
             ),
         ],
         1,

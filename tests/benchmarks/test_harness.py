@@ -1,4 +1,5 @@
 import math
+import time
 
 import pytest
 
@@ -28,6 +29,20 @@ def test_contenders_run_in_turn_and_one_that_cannot_run_says_why() -> None:
     assert "not installed (no_such_package_anywhere)" in shown
     assert lacking.as_json() == {"name": "lacking", "problem": lacking.problem}
     assert math.isnan(lacking.rate)
+
+
+def test_a_run_that_takes_too_long_is_given_up_and_the_others_are_kept() -> None:
+    began = time.monotonic()
+    done, endless = compare(
+        [
+            Contender("done", f"{WORK}:sleep", {"seconds": 0.01}),
+            Contender("endless", f"{WORK}:sleep", {"seconds": 60}, limit=0.3),
+        ],
+        rounds=2,
+    )
+    assert time.monotonic() - began < 30
+    assert len(done.runs) == 2
+    assert endless.problem.startswith("given up after 0.3 s")
 
 
 def test_what_children_use_is_counted() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from benchmarks import training, trainings
+from benchmarks.harness import Contender, Measured
 from transforms.errors import UsageError
 
 
@@ -31,6 +32,19 @@ def test_a_peer_that_was_given_up_bounds_the_share_of_its_time() -> None:
     # Given up too early to say, or not there ourselves.
     assert training.share_of_time([100.0, nan], 200.0).verdict == "not measured"
     assert training.share_of_time([nan, 400.0], 400.0).verdict == "not measured"
+
+
+def test_trainings_end_by_max_minutes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[Contender] = []
+
+    def compare(contenders: list[Contender], rounds: int) -> list[Measured]:
+        run.extend(contenders)
+        return [Measured(one.name, problem="not run") for one in contenders]
+
+    monkeypatch.setattr(training, "compare", compare)
+    settings = training.build_parser().parse_args(["--dataset=x", "--max_minutes=90"])
+    training.target(settings)
+    assert [(one.arguments["most"], one.limit) for one in run] == [(5400, None)] * 2
 
 
 def test_a_profile_names_the_largest_and_sums_up_the_rest() -> None:
