@@ -19,7 +19,6 @@ from trainer import quantize
 from transforms import captioner
 from transforms.commandline import Exit, Parser, positive, run
 from transforms.engines import PRECISIONS
-from transforms.errors import UsageError
 
 PROG = "python -m benchmarks.captioning"
 # Each part with the flag that says how many pictures it takes.
@@ -66,10 +65,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parser = build_parser()
     settings = options.parse(parser, argv)
     options.refuse_few_pictures(settings, [PARTS[part] for part in settings.parts])
-    for name in settings.peers:
-        if name not in PEERS:
-            known = ", ".join(PEERS)
-            raise UsageError(f"--peers={name}: there is no such peer; use some of {known}")
+    options.refuse_unknown("peer", settings.peers, PEERS)
     facts: dict[str, Any] = {"machine": report.machine(), "settings": vars(settings)}
     goals: list[Goal] = []
     job = None

@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from benchmarks import photos
@@ -57,10 +57,7 @@ def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     """
     settings = parse_strictly(result, argv)
     settings.parts = [part for part in settings.parts.split(",") if part]
-    for part in settings.parts:
-        if part not in settings.known_parts:
-            known = ", ".join(settings.known_parts)
-            raise UsageError(f"--parts={part}: there is no such part; use some of {known}")
+    refuse_unknown("part", settings.parts, settings.known_parts)
     if hasattr(settings, "captioner") and not settings.captioner:
         settings.captioner = compact.shipped("en", fast=True)
         if not settings.captioner:
@@ -72,10 +69,24 @@ def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     settings.json = settings.json or f"{settings.work}/{settings.json_name}"
     del settings.known_parts, settings.json_name
     if hasattr(settings, "engines"):
-        settings.engines = [e for e in settings.engines.split(",") if e] or engines(
-            settings.captioner
-        )
+        from transforms.engines import ENGINES
+
+        settings.engines = [engine for engine in settings.engines.split(",") if engine]
+        refuse_unknown("engine", settings.engines, ENGINES)
+        settings.engines = settings.engines or engines(settings.captioner)
     return settings
+
+
+def refuse_unknown(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse names that a flag, which is called as their kind in the plural, does not know.
+
+    Raises:
+        UsageError: there is such a name.
+    """
+    for name in names:
+        if name not in known:
+            some = ", ".join(known)
+            raise UsageError(f"--{kind}s={name}: there is no such {kind}; use some of {some}")
 
 
 def engines(captioner: str) -> list[str]:

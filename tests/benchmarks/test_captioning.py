@@ -80,6 +80,11 @@ def test_unknown_parts_are_refused() -> None:
         captioning.main(["--captioner=x", "--parts=speed"])
 
 
+def test_unknown_engines_are_refused() -> None:
+    with pytest.raises(UsageError, match="--engines=foo: there is no such engine; use some of op"):
+        captioning.main(["--captioner=x", "--engines=tensorflow,foo"])
+
+
 def test_unknown_peers_are_refused() -> None:
     with pytest.raises(UsageError, match="--peers=abacus: there is no such peer; use some of tf"):
         captioning.main(["--captioner=x", "--peers=Keras loop,abacus"])
