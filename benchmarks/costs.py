@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from benchmarks import report
 from benchmarks.report import number
-from transforms.commandline import Exit, Parser, parse_strictly, run
+from transforms.commandline import Exit, Parser, amount, parse_strictly, positive, run
 
 PROG = "python -m benchmarks.costs"
 MILLION = 1_000_000
@@ -101,11 +101,11 @@ class Work:
     reference_bytes: float = 200
     shuffles: float = 4
     row_bytes: float = 250
-    unit_size: float = 1000
+    unit_size: int = 1000
     unit_reads: float = 17
     unit_writes: float = 10
     image_reads: float = 8
-    page: float = 1000  # Names that one listing request returns.
+    page: int = 1000  # Names that one listing request returns.
 
     def stages(self) -> list[Stage]:
         """Return the stages of captioning an image."""
@@ -181,12 +181,16 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 def build_parser() -> Parser:
     """Return the parser of the command line: a flag for each number."""
     parser = Parser(PROG, "Print what captioning images costs.")
-    parser.add_argument("--images", type=float, default=float(MILLION), help="how many")
+    parser.add_argument("--images", type=amount, default=float(MILLION), help="how many")
     for group in (Work, Prices):
         flags = parser.add_argument_group(group.__name__.lower())
         for field in dataclasses.fields(group):
             flags.add_argument(
-                f"--{field.name}", type=float, default=field.default, help="see the code"
+                f"--{field.name}",
+                # What is whole is divided by.
+                type=positive if field.type is int else amount,
+                default=field.default,
+                help="see the code",
             )
     return parser
 

@@ -17,15 +17,8 @@ def _widths(text: str) -> tuple[int, ...]:
     return tuple(commandline.positive(each) for each in text.split(",") if each)
 
 
-def _amount(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
-    return value
-
-
 def _positive_amount(text: str) -> float:
-    value = _amount(text)
+    value = commandline.amount(text)
     if value == 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
@@ -93,7 +86,7 @@ class Configuration:
         0.1,
         "learning rate of the CNN's upper blocks, where the data set stores the map below them, as"
         " a multiple of --learning_rate; 0 keeps them as they are",
-        parse=_amount,
+        parse=commandline.amount,
     )
     finetune_from_epoch: int = _option(
         2, "epochs before those blocks learn too", parse=commandline.count
@@ -130,7 +123,7 @@ class Configuration:
     batch_images: int = _option(
         64, "images in a batch, with all their captions", parse=commandline.positive
     )
-    learning_rate: float = _option(1e-3, "highest learning rate", parse=_amount)
+    learning_rate: float = _option(1e-3, "highest learning rate", parse=commandline.amount)
     schedule: str = _option(
         "cosine",
         "how the learning rate falls: with a cosine to 0, by 0.8 an epoch, or not",
@@ -139,15 +132,17 @@ class Configuration:
     warmup_steps: int = _option(
         100, "steps in which the learning rate rises", parse=commandline.count
     )
-    weight_decay: float = _option(0.0, "decay of the weights (AdamW)", parse=_amount)
-    clip_norm: float = _option(1.0, "largest norm of a gradient; 0 for any", parse=_amount)
+    weight_decay: float = _option(0.0, "decay of the weights (AdamW)", parse=commandline.amount)
+    clip_norm: float = _option(
+        1.0, "largest norm of a gradient; 0 for any", parse=commandline.amount
+    )
     averaging: float = _option(
         0.995, "decay of the average of the weights that is kept; 0 for none", parse=_share
     )
     scst_epochs: int = _option(
         0, "passes of self-critical training on CIDEr-D after that", parse=commandline.count
     )
-    scst_learning_rate: float = _option(1e-4, "its highest learning rate", parse=_amount)
+    scst_learning_rate: float = _option(1e-4, "its highest learning rate", parse=commandline.amount)
     scst_schedule: str = _option(
         "constant",
         "how its learning rate falls",
@@ -164,7 +159,7 @@ class Configuration:
         0.0, "its dropout: none at 0, that of the first phase at 1", parse=commandline.fraction
     )
     scst_cross_entropy: float = _option(
-        0.0, "weight of the cross-entropy that is added to its loss", parse=_amount
+        0.0, "weight of the cross-entropy that is added to its loss", parse=commandline.amount
     )
     scst_finetune: bool = _option(
         False, "whether a pretrained CNN's upper blocks go on learning in it"
@@ -180,7 +175,7 @@ class Configuration:
     )
     beam_width: int = _option(3, "hypotheses of the search", parse=commandline.positive)
     length_penalty: float = _option(
-        0.7, "scores are log-probabilities / length to this power", parse=_amount
+        0.7, "scores are log-probabilities / length to this power", parse=commandline.amount
     )
     seed: int = _option(0, "what decides everything random", parse=commandline.count)
 

@@ -67,6 +67,14 @@ def fraction(text: str) -> float:
     return value
 
 
+def amount(text: str) -> float:
+    """Parse a flag's value that is a number from 0 on."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
+    return value
+
+
 def duration(text: str) -> float:
     """Parse a flag's value in seconds, more than 0."""
     value = float(text)

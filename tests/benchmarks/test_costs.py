@@ -2,6 +2,7 @@ import pytest
 
 from benchmarks import costs
 from benchmarks.costs import Prices, Stage, Work
+from transforms.errors import UsageError
 
 
 def test_money_is_the_sum_of_cpu_requests_and_shuffles() -> None:
@@ -21,6 +22,14 @@ def test_larger_units_make_fewer_requests_and_nothing_else_changes() -> None:
     small, large = (costs.total(Work(unit_size=size).stages()) for size in (100, 10_000))
     assert large.writes < small.writes and large.reads < small.reads
     assert large.cpu_seconds == small.cpu_seconds and large.read_bytes == small.read_bytes
+
+
+@pytest.mark.parametrize(
+    "flag", ["--unit_size=0", "--page=0", "--images=-3", "--images=inf", "--read=nan"]
+)
+def test_numbers_that_nothing_can_cost_are_refused(flag: str) -> None:
+    with pytest.raises(UsageError, match=f"argument {flag.split('=')[0]}: "):
+        costs.main([flag])
 
 
 def test_every_number_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
