@@ -44,7 +44,7 @@ class Prices:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What a stage does for one image.
+    """What a stage does, for one image or for many.
 
     Attributes:
         name: of the stage.
@@ -65,7 +65,7 @@ class Stage:
     shuffled_bytes: float = 0.0
 
     def dollars(self, prices: Prices) -> float:
-        """Return what the stage costs for an image, without storage."""
+        """Return what the stage costs, without storage."""
         hour = prices.cpu_hour + prices.gigabytes_a_cpu * prices.gigabyte_hour
         return (
             self.cpu_seconds / 3600 * hour
@@ -73,6 +73,11 @@ class Stage:
             + self.writes * prices.write_request
             + self.shuffled_bytes / 1e9 * prices.shuffled_gigabyte
         )
+
+    def times(self, images: float) -> "Stage":
+        """Return what the stage of one image does for many."""
+        work = {name: value * images for name, value in vars(self).items() if name != "name"}
+        return Stage(self.name, **work)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,20 +147,20 @@ def total(stages: Sequence[Stage]) -> Stage:
     return Stage("all", **{name: sum(getattr(stage, name) for stage in stages) for name in fields})
 
 
-def table(stages: Sequence[Stage], prices: Prices, images: float) -> str:
-    """Return the table of what a number of images costs."""
+def table(stages: Sequence[Stage], prices: Prices) -> str:
+    """Return the table of what stages cost."""
     rows = []
-    for stage in [*stages, total(stages)]:
+    for stage in stages:
         rows.append(
             [
                 stage.name,
-                f"{number(stage.cpu_seconds * images / 3600)} h",
-                f"{number(stage.read_bytes * images / 1e9)} GB",
-                f"{number(stage.written_bytes * images / 1e9)} GB",
-                f"{number(stage.shuffled_bytes * images / 1e9)} GB",
-                number(stage.reads * images),
-                number(stage.writes * images),
-                f"${stage.dollars(prices) * images:,.2f}",
+                f"{number(stage.cpu_seconds / 3600)} h",
+                f"{number(stage.read_bytes / 1e9)} GB",
+                f"{number(stage.written_bytes / 1e9)} GB",
+                f"{number(stage.shuffled_bytes / 1e9)} GB",
+                number(stage.reads),
+                number(stage.writes),
+                f"${stage.dollars(prices):,.2f}",
             ]
         )
     header = ["", "CPU", "read", "written", "shuffled", "reads", "writes and lists", "money"]
@@ -163,18 +168,26 @@ def table(stages: Sequence[Stage], prices: Prices, images: float) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
-    """Print the table.
+    """Print the table and write it as JSON.
 
     Raises:
         UsageError: wrong flags.
     """
     settings = parse_strictly(build_parser(), argv)
     work, prices = taken(Work, settings), taken(Prices, settings)
+    stages = [stage.times(settings.images) for stage in work.stages()]
+    everything = total(stages)
     print(f"{settings.images:,.0f} images\n")
-    print(table(work.stages(), prices, settings.images))
-    kept = work.row_bytes * settings.images / 1e9
+    print(table([*stages, everything], prices))
+    kept = everything.written_bytes / 1e9
     money = kept * prices.stored_gigabyte_month
     print(f"\nKeeping the {number(kept)} GB that are written costs ${money:,.2f} a month.")
+    facts = {
+        "settings": vars(settings),
+        "stages": [vars(one) | {"dollars": one.dollars(prices)} for one in [*stages, everything]],
+        "stored_dollars_month": money,
+    }
+    report.write(f"{settings.work}/costs.json", facts)
     return Exit.DONE
 
 
@@ -182,6 +195,7 @@ def build_parser() -> Parser:
     """Return the parser of the command line: a flag for each number."""
     parser = Parser(PROG, "Print what captioning images costs.")
     parser.add_argument("--images", type=amount, default=float(MILLION), help="how many")
+    parser.add_argument("--work", default="out/benchmarks", help="folder for costs.json")
     for group in (Work, Prices):
         flags = parser.add_argument_group(group.__name__.lower())
         for field in dataclasses.fields(group):

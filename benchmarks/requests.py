@@ -56,17 +56,28 @@ def main(argv: Sequence[str] | None = None) -> Exit:
                 [f"--unit_size={unit_size}", f"--engine={settings.engines[-1]}"],
             )
             rows.append({"images": images, "units": units, **{k: seen[k] for k in KINDS}})
-    facts = np.array([[1, row["images"], row["units"]] for row in rows])
-    solved = {
-        k: np.linalg.lstsq(facts, np.array([row[k] for row in rows]), rcond=None)[0] for k in KINDS
-    }
-    lines = [
-        [name, *[number(float(solved[k][place])) for k in KINDS]]
-        for place, name in enumerate(("a job", "an image", "a unit"))
-    ]
+    slopes = solve(rows)
+    lines = [[name, *(number(each[k]) for k in KINDS)] for name, each in slopes.items()]
     print(report.table(["", *KINDS], lines))
-    report.write(settings.json, {"runs": rows, "machine": report.machine()})
+    facts = {"machine": report.machine(), "settings": vars(settings)}
+    report.write(settings.json, {**facts, "runs": rows, "requests": slopes})
     return Exit.DONE
+
+
+def solve(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the requests of each kind that a job makes once, and for an image and a unit.
+
+    Args:
+        rows: of each run, its images, its units, and its requests of each kind.
+    """
+    facts = np.array([[1, row["images"], row["units"]] for row in rows])
+    requests = np.array([[row[k] for k in KINDS] for row in rows])
+    # Rounded, and with no zero below zero: a kind that is never asked for costs 0.
+    solved = (np.linalg.lstsq(facts, requests, rcond=None)[0].round(6) + 0.0).tolist()
+    names = ("a job", "an image", "a unit")
+    return {
+        name: dict(zip(KINDS, line, strict=True)) for name, line in zip(names, solved, strict=True)
+    }
 
 
 def kind(method: str, path: str) -> str:

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from benchmarks import costs
@@ -32,10 +35,16 @@ def test_numbers_that_nothing_can_cost_are_refused(flag: str) -> None:
         costs.main([flag])
 
 
-def test_every_number_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    costs.main(["--images=1e9", "--cpu_hour=0", "--gigabyte_hour=0", "--image_reads=1"])
+def test_every_number_is_a_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    free = ["--cpu_hour=0", "--gigabyte_hour=0"]
+    costs.main(["--images=1e9", *free, "--image_reads=1", f"--work={tmp_path}"])
     shown = capsys.readouterr().out
     assert shown.startswith("1,000,000,000 images")
     assert shown.rstrip().endswith("Keeping the 250 GB that are written costs $5.00 a month.")
     (read,) = [line for line in shown.splitlines() if line.startswith("| read")]
     assert "$400.00" in read
+    facts = json.loads((tmp_path / "costs.json").read_text())
+    assert facts["stored_dollars_month"] == pytest.approx(5)
+    dollars = {stage["name"]: stage["dollars"] for stage in facts["stages"]}
+    assert dollars["read, twice"] == pytest.approx(400)
+    assert dollars.pop("all") == pytest.approx(sum(dollars.values()))
