@@ -1,11 +1,12 @@
 """Ray Data: read images in parallel, an actor with the model captions batches.
 
 As https://docs.ray.io/en/latest/data/batch_inference.html shows it. Actors start with each run, so
-the time is taken from the first batch that is done to the last.
+time and CPU are taken from the first batch that is done to the last.
 """
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ BATCH = 32
 
 
 class Actor:
-    """Holds the model."""
+    """Holds the model, and knows the process from which all of Ray's descend."""
 
-    def __init__(self, captioner: str, beam_width: int, length_penalty: float) -> None:
+    def __init__(self, root: int, captioner: str, beam_width: int, length_penalty: float) -> None:
         from benchmarks.peers.keras_model import KerasCaptioner
 
+        self._root = root
         self._model = KerasCaptioner(captioner, beam_width, length_penalty)
         self._model.caption(np.zeros((BATCH, *self._model.size, 3), np.uint8))
 
@@ -32,6 +34,7 @@ class Actor:
             "uri": batch["path"],
             "caption": np.array(captions),
             "done": np.full(len(captions), time.time()),
+            "cpu": np.full(len(captions), processes.use(self._root).cpu_seconds),
         }
 
 
@@ -55,18 +58,32 @@ def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> 
         read = ray.data.read_images(photos.paths(images), size=size, mode="RGB", include_paths=True)
         captioned = read.map_batches(
             Actor,
-            fn_constructor_args=(captioner, beam_width, length_penalty),
+            fn_constructor_args=(os.getpid(), captioner, beam_width, length_penalty),
             batch_size=BATCH,
             compute=ActorPoolStrategy(size=1),
         )
-        cpu = processes.use(os.getpid()).cpu_seconds
-        began = time.time()
-        done = np.sort(np.array([row["done"] for row in captioned.take_all()]))
-        share = (processes.use(os.getpid()).cpu_seconds - cpu) / (time.time() - began)
+        rows = captioned.take_all()
     finally:
         ray.shutdown()
-    timed = int(np.sum(done > done[0]))
+    return after_first(rows)
+
+
+def after_first(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a run reports of the images that were done after the first batch.
+
+    Args:
+        rows: of each image, when its batch was `done`, and the `cpu` seconds used until then.
+
+    Raises:
+        ValueError: there are no such images.
+    """
+    ordered = sorted(rows, key=lambda row: row["done"])
+    first, last = ordered[0], ordered[-1]
+    timed = sum(row["done"] > first["done"] for row in rows)
     if not timed:
-        raise ValueError(f"{len(done)} images are one batch: nothing is left to be timed")
-    seconds = float(done[-1] - done[0])
-    return {"images": timed, "seconds": seconds, "cpu_seconds": share * seconds}
+        raise ValueError(f"{len(rows)} images are one batch: nothing is left to be timed")
+    return {
+        "images": int(timed),
+        "seconds": float(last["done"] - first["done"]),
+        "cpu_seconds": float(last["cpu"] - first["cpu"]),
+    }
