@@ -1,6 +1,5 @@
 """Reading captions that are to be judged, from a captions directory or from a file."""
 
-import csv
 import dataclasses
 import io
 import json
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transforms import captions_table, files
+from transforms.annotations import tables
 from transforms.errors import UsageError
 
 KEY_FIELDS = ("key", "image", "file_name", "filename", "file", "image_id", "name")
@@ -124,20 +124,25 @@ def _json_lines(path: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def _csv(path: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    header = text.split("\n", 1)[0]
-    rows = csv.DictReader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
-    names = [name.strip() for name in rows.fieldnames or []]
+    rows = _cells(path, text)
+    _, header = next(rows, (path, []))
+    names = [name.strip() for name in header]
     if not set(names) & set(KEY_FIELDS) or not set(names) & set(CAPTION_FIELDS):
         raise UsageError(
             f"{path}: no header with an image ({', '.join(KEY_FIELDS)}) and a caption"
             f" ({', '.join(CAPTION_FIELDS)}); give {FORMATS}"
         )
-    rows.fieldnames = names
-    try:
-        for row in rows:
-            yield f"{path}:{rows.line_num}", row
-    except csv.Error as error:
-        raise UsageError(f"{path}:{rows.line_num}: this row cannot be read ({error})") from error
+    for place, cells in rows:
+        yield place, dict(zip(names, cells, strict=True))
+
+
+def _cells(path: str, text: str) -> Iterator[tuple[str, list[str]]]:
+    mark = "\t" if "\t" in text.lstrip().partition("\n")[0] else ","
+    lines = tables.filled_lines(io.BytesIO(text.encode()))
+    for number, cells in tables.read_rows(lines, mark):
+        if isinstance(cells, str):
+            raise UsageError(f"{path}:{number}: {cells}")
+        yield f"{path}:{number}", cells
 
 
 def _candidate(place: str, row: Any) -> Candidate:
@@ -150,14 +155,16 @@ def _candidate(place: str, row: Any) -> Candidate:
         missing = "caption" if named else "image"
         fields = KEY_FIELDS if missing == "image" else CAPTION_FIELDS
         raise UsageError(f"{place}: there is no {missing}; name it {', '.join(fields)}")
-    width, height, score = row.get("width"), row.get("height"), row.get("score")
+    uri, width, height, score = (row.get(name) for name in ("uri", "width", "height", "score"))
+    if not isinstance(uri, str | None):
+        raise UsageError(f"{place}: uri must be text: where the image is")
     try:
         return Candidate(
             str(key),
             caption,
-            row.get("uri") or None,
+            uri or None,
             (int(width), int(height)) if width and height else None,
             None if score in (None, "") else float(score),
         )
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise UsageError(f"{place}: width, height and score must be numbers") from error

@@ -67,8 +67,17 @@ def test_numbers_as_coco_has_them_are_names(tmp_path):
         ('{"caption": "b"}', ":1: there is no image"),
         ("[1, 2]", "entry 0: this is not an object"),
         ('{"key": "a", "caption": "b", "score": "high"}', "must be numbers"),
+        ('{"key": "a", "caption": "b", "width": Infinity, "height": 1}', "must be numbers"),
+        ('{"key": "a", "caption": "b", "uri": 5}', ":1: uri must be text"),
         ("name;text\na;b\n", "no header"),
-        ("image,caption\na.jpg\n", ":2: there is no caption"),
+        ("image,caption\na.jpg\n", ":2: 1 columns, not 2"),
+        ("image,caption\n0.jpg,a red ball, with comma\n", ":2: 3 columns, not 2: quote a caption"),
+        ("image\tcaption\n0.jpg\ta ball\n1.jpg\ta\tb\n", ":3: 3 columns, not 2"),
+        ('image,caption\n0.jpg,"a ball\n' + "1.jpg,a\n" * 30, ":2: a quote is not closed"),
+        ('image,"caption\n0.jpg,a ball\n', ":1: a quote is not closed"),
+        ("image,caption\r0.jpg,a ball\r", ":1: a line ends in a carriage return alone"),
+        (f"image,{'x' * 131_073}\n0.jpg,a ball\n", ":1: a cell has more than 131,072 characters"),
+        (f"image,caption\n0.jpg,{'x' * 131_073}\n", ":2: a cell has more than 131,072 characters"),
         (b"PAR1 broken", "Parquet"),
         (b"\xff\xfe\x00", "no text in UTF-8"),
     ],
@@ -79,6 +88,14 @@ def test_wrong_files_are_named_with_the_place(tmp_path, content, message):
         candidates.read(path)
     assert message in str(caught.value) and path in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_stray_quote_in_a_tsv_swallows_no_row(tmp_path):
+    path = write(tmp_path, 'file\tcaption\na.jpg\t"a ball\nb.jpg\ta dog\n')
+    assert [(c.key, c.caption) for c in candidates.read(path)] == [
+        ("a.jpg", '"a ball'),
+        ("b.jpg", "a dog"),
+    ]
 
 
 def test_an_unfinished_captions_directory_is_refused(tmp_path):

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _IMAGE_FILE = re.compile(r".+\.(?:jpe?g|png|gif|bmp|webp|tiff?|ppm)", re.IGNORECASE)
 # A quoted caption may hold line breaks, but a quote that is never closed must not eat the file.
 _MOST_LINES = 20
+_WRONG_QUOTE = "a quote is not closed, or text follows a closed one"
+# What else Python's reader complains of, by a word of its message.
+_WRONG = {
+    "new-line": "a line ends in a carriage return alone",
+    "limit": f"a cell has more than {csv.field_size_limit():,} characters",
+}
 
 
 def find_layout(first: str, format: str) -> tuple[str, Columns, bool] | None:
@@ -58,31 +64,49 @@ def read_table(file: BinaryIO, path: str, format: str) -> Iterator[Annotation | 
     Raises:
         FormatError: the first line names no image and no caption.
     """
-    numbered: Iterator[tuple[int, str | None]] = (
-        (n, line) for n, line in lines(file) if line is None or line.strip()
-    )
+    numbered = filled_lines(file)
     number, first = next(numbered, (1, None))
     layout = find_layout(first or "", format)
     if first is None or layout is None:
         raise FormatError("its first line names no image and no caption")
     mark, columns, header = layout
-    width = len(_cells(first, mark) or [])
-    if not header:
-        numbered = itertools.chain([(number, first)], numbered)
-    for number, cells in _rows(numbered, mark):
+    rows = read_rows(itertools.chain([(number, first)], numbered), mark)
+    for number, cells in itertools.islice(rows, int(header), None):
         source = f"{path}:{number}"
         if isinstance(cells, str):
             yield reject("", source, cells)
-        elif len(cells) != width:
-            yield reject(
-                "",
-                source,
-                f"{len(cells)} columns, not {width}: quote a caption with the separator in it",
-            )
         else:
             split = None if columns.split is None else cells[columns.split]
             captions = [cells[position] for position in columns.captions]
             yield annotation(cells[columns.image], captions, split, source)
+
+
+def filled_lines(file: BinaryIO) -> Iterator[tuple[int, str | None]]:
+    """Yield the lines that are not blank, with their numbers; None for one that is not UTF-8."""
+    return ((number, line) for number, line in lines(file) if line is None or line.strip())
+
+
+def read_rows(
+    numbered: Iterator[tuple[int, str | None]], mark: str
+) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield each row's first line number, and its cells or what is wrong with it.
+
+    Args:
+        numbered: from `filled_lines`.
+        mark: the separator.
+
+    Yields:
+        As many cells as the first row has, the header included.
+    """
+    width = None
+    for number, cells in _rows(numbered, mark):
+        if isinstance(cells, list):
+            width = width or len(cells)
+            if len(cells) != width:
+                problem = "quote a caption with the separator in it"
+                yield number, f"{len(cells)} columns, not {width}: {problem}"
+                continue
+        yield number, cells
 
 
 def _rows(
@@ -113,7 +137,7 @@ def _row(
     first = pending[0][1]
     if first is None:
         return 1, "not UTF-8 text"
-    text = ""
+    text, problem = "", _WRONG_QUOTE
     for used in range(1, _MOST_LINES + 1):
         if len(pending) < used:
             pending.extend(itertools.islice(numbered, 1))
@@ -123,13 +147,14 @@ def _row(
         text += line
         try:
             cells = _cells(text, mark)
-        except RowError:
+        except RowError as error:
+            problem = str(error)
             break
         if cells is not None:
             return used, cells
     if mark == "\t":  # many a tab-separated file has no quoting at all
         return 1, first.rstrip("\r\n").split(mark)
-    return 1, "a quote is not closed, or text follows a closed one"
+    return 1, problem
 
 
 def _cells(text: str, mark: str) -> list[str] | None:
@@ -144,7 +169,8 @@ def _cells(text: str, mark: str) -> list[str] | None:
     except csv.Error as error:
         if "unexpected end" in str(error):
             return None
-        raise RowError(str(error)) from error
+        wrong = (text for word, text in _WRONG.items() if word in str(error))
+        raise RowError(next(wrong, _WRONG_QUOTE)) from error
     return rows[0] if rows else []
 
 

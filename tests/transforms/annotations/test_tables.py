@@ -64,6 +64,14 @@ def test_an_unclosed_quote_costs_one_row() -> None:
     assert len(rows(text, "csv")) == 51
 
 
+def test_rows_that_no_quote_explains_say_why() -> None:
+    long = "x" * 131_073
+    assert bad(f"image,caption\na.jpg,A\rb.jpg,B\nc.jpg,{long}\n", "csv") == [
+        ("c:2", "caption_malformed: a line ends in a carriage return alone"),
+        ("c:3", "caption_malformed: a cell has more than 131,072 characters"),
+    ]
+
+
 def test_a_tab_separated_file_need_not_know_quotes() -> None:
     text = 'file\tcaption\na.jpg\t"Stop" says the sign\nb.jpg\t"Hm\nc.jpg\t"Two\tdogs"\n'
     assert good(text, "tsv") == [
