@@ -134,7 +134,7 @@ def _check_output(options: argparse.Namespace) -> None:
     if options.overwrite or not files.exists(path):
         return
     try:
-        there = json.loads(files.read_bytes(path))["configuration"]
+        there = dict(json.loads(files.read_bytes(path))["configuration"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: this is no report; name another --output") from error
     ours = _configuration(options)

@@ -213,12 +213,13 @@ def test_nothing_in_common_is_wrong_use(world):
         evaluate.main(flags(world, captions=world / "other.csv"))
 
 
-def test_an_output_that_is_a_file_or_another_thing_is_refused(world):
+@pytest.mark.parametrize("content", ["[]", '{"configuration": null}', '{"configuration": "x"}'])
+def test_an_output_that_is_a_file_or_another_thing_is_refused(world, content):
     (world / "file").write_text("")
     with pytest.raises(UsageError, match="this is a file"):
         evaluate.main(flags(world, output=world / "file"))
     (world / "report").mkdir()
-    (world / "report" / "report.json").write_text("[]")
+    (world / "report" / "report.json").write_text(content)
     with pytest.raises(UsageError, match="this is no report"):
         evaluate.main(flags(world))
 
