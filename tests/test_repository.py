@@ -83,6 +83,18 @@ def test_installed_versions_are_the_pinned_ones(monkeypatch: pytest.MonkeyPatch)
     assert installed == {name: PINS[name.lower()] for name in names}
 
 
+def test_a_source_distribution_has_all_that_it_is_installed_from(tmp_path: Path) -> None:
+    # The list that an archive is packed from; packing it takes seconds.
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", f"--egg-base={tmp_path}"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    packed = set((tmp_path / "beamcap.egg-info" / "SOURCES.txt").read_text().splitlines())
+    files = [path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file()]
+    needed = {str(path.relative_to(ROOT)) for path in files if path.parent.name != "__pycache__"}
+    needed |= {"constraints.txt", "LICENSE", "pyproject.toml", "README.md", "setup.py"}
+    assert not needed - packed
+    assert not {name for name in packed if name.startswith("tests/")}
+
+
 def test_every_package_that_the_code_imports_is_a_requirement(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
