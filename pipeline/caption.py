@@ -128,7 +128,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import captioner, compact, engines, ngrams, sources
+    from transforms import captioner, compact, engines, ngrams, sources, text
 
     if options.captioner and options.language:
         raise UsageError("--captioner and --language: a captioner has its language; give one only")
@@ -137,6 +137,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     shipped = compact.shipped(options.language or "en", fast=options.fast)
     if not options.captioner and shipped:
         options.captioner = [shipped]
+        options.language = options.language or "en"
     for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
@@ -147,6 +148,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     if found["search"].method == "consensus":
         facts = captioner.read_manifest(options.captioner[0])["files"]
         digests.append(facts[ngrams.NAME]["sha256"])
+    tokenizer = captioner.read_manifest(options.captioner[0])["text"]["tokenizer"]
     search_flags.check_details(options.details, options.captioner)
     for spec in options.images:
         sources.check(spec, "--images")
@@ -168,6 +170,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         engine=engine,
         precision=options.precision,
         overwrite=options.overwrite,
+        language=options.language or text.language(tokenizer),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from trainer import command_line, model_card
 from trainer.configuration import Configuration
 from trainer.self_critical import SELF_CRITICAL
-from transforms import pages
+from transforms import pages, text
 from transforms.pages import training
 
 SHOWN = 12
@@ -71,6 +71,7 @@ def write(
         command=command_line.command(
             configuration, "rest" in captioner["encoder"], {"dataset": source, "output": name}
         ),
+        language=text.language(captioner["text"]["tokenizer"]),
     )
     return pages.training_page(content)
 

@@ -36,7 +36,8 @@ def write(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
         if name not in names:
             files.delete(path)
         elif name == PAGE:
-            html = page.render(rows(output, data), "Captions", settings.page_images)
+            table = rows(output, data)
+            html = page.render(table, "Captions", settings.page_images, settings.language)
             written[name] = files.write_bytes(path, html.encode())
         else:
             written[name] = _stream(path, _FORMATS[name](rows(output, data)))

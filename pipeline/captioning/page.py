@@ -8,7 +8,7 @@ from transforms import pages, sources
 from transforms.sources import SourceError
 
 
-def render(rows: Iterable[dict[str, Any]], title: str, count: int) -> str:
+def render(rows: Iterable[dict[str, Any]], title: str, count: int, language: str) -> str:
     """Return the HTML of a table's gallery.
 
     A large table is shown by the images whose digests come first, a sample that is as good as
@@ -18,6 +18,7 @@ def render(rows: Iterable[dict[str, Any]], title: str, count: int) -> str:
         rows: all rows of the table; they are streamed.
         title: of the page.
         count: images to show.
+        language: of the captions; empty where it is unknown.
     """
     total = 0
 
@@ -30,7 +31,7 @@ def render(rows: Iterable[dict[str, Any]], title: str, count: int) -> str:
     chosen = heapq.nsmallest(count, counted(), key=lambda row: (row["sha256"], row["key"]))
     chosen.sort(key=lambda row: row["key"])
     cards = [pages.from_row(row, _bytes(row["uri"])) for row in chosen]
-    return pages.gallery(cards, title, total=total)
+    return pages.gallery(cards, title, total=total, language=language)
 
 
 def _bytes(uri: str) -> bytes | None:

@@ -38,6 +38,7 @@ class Settings:
         precision: of the encoder, one of `transforms.engines.PRECISIONS`.
         overwrite: whether to begin the table anew, with nothing of the one that is there.
         base: number of the generation that is there, 0 for none.
+        language: of the captions, for the page; empty where it is unknown.
     """
 
     images: tuple[str, ...]
@@ -60,6 +61,7 @@ class Settings:
     precision: str = "fp32"
     overwrite: bool = False
     base: int = 0
+    language: str = ""
 
     def claim(self) -> dict[str, Any]:
         """Return what a folder must be to be written to; all else may change from run to run."""
@@ -89,7 +91,8 @@ class Settings:
         del values["precision"], values["search"]["banned"], values["search"]["required"]
         # The output may be moved; the captioner is known by its digest, wherever it lies.
         # What is written beside the table, and how long it stays, shapes no row.
-        beside = ("output", "captioners", "exports", "page_images", "retain", "merge_above", "base")
-        for name in beside:
+        places = ("output", "captioners", "base")
+        beside = ("exports", "page_images", "language", "retain", "merge_above")
+        for name in (*places, *beside):
             del values[name]
         return values

@@ -7,7 +7,7 @@ import random
 from importlib import metadata
 from typing import Any
 
-from transforms import candidates, captions_table, files, manifests, references, sources
+from transforms import candidates, captions_table, files, manifests, references, sources, text
 from transforms.candidates import Candidate
 from transforms.metrics import Result
 from transforms.pages import Card, Metric, Report, report, thumbnail
@@ -81,6 +81,7 @@ def write(
             cider=[result.cider[candidate.key] for candidate in work.chosen],
             sections=_sections(work, result, _uris(images, work.chosen)),
             software=software,
+            language=text.language(work.tokenizer),
         )
     )
     written = {

@@ -1,6 +1,7 @@
 """The captioners that come with the package, as a newcomer meets them."""
 
 import re
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ def test_photographs_are_captioned_without_naming_a_captioner(
     flags = [] if language == "en" else [f"--language={language}"]
     found = captions(tmp_path / "out", 3, "--engine=tensorflow", *flags)
     assert all(re.fullmatch(script, each.rstrip(".。 ")) for each in found.values()), found
+    page = (tmp_path / "out" / "captions.html").read_text()
+    assert all(f' lang="{language}">{escape(each)}<' in page for each in found.values())
 
 
 def test_every_engine_says_the_same_of_photographs(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_a_report_of_a_captions_directory(world, without_java, capsys):
     assert page.count("data:image/jpeg;base64,") == 6
     assert "A red ball lies." in page and "&lt;b&gt;ball&lt;/b&gt;" in page and "<b>" not in page
     assert "elsewhere.jpg" in page
+    assert page.count('lang=""') == 25  # Picture, caption, two references of each; the floor.
     # The table on stdout, what was left out on stderr.
     assert f"CIDEr   {report['metrics']['CIDEr']:10.3f}" in out.out
     assert "images with references, but without a caption: 1 (elsewhere.jpg)" in out.err
@@ -264,6 +265,9 @@ def test_chinese_references_choose_their_tokenizer(tmp_path):
     evaluate.main(flags(tmp_path, captions=tmp_path / "captions.jsonl"))
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["configuration"]["tokenizer"] == "jieba"
+    assert (
+        f'lang="zh">{lines[0].split(" ", 1)[1]}<' in (tmp_path / "report/report.html").read_text()
+    )
     assert report["metrics"]["BLEU-4"] == pytest.approx(1.0, abs=1e-3)
     assert "METEOR" not in report["metrics"]
     assert "METEOR is left out" in report["notes"][0]

@@ -13,6 +13,7 @@ from tests.captioners import HISTORY, configuration
 from trainer import model_card, training_page
 from trainer.configuration import Configuration, add_flags
 from transforms.commandline import Parser, parse_strictly
+from transforms.pages.training import Example
 
 CAPTIONER: dict[str, Any] = {
     "configuration": configuration(layers=2, residual=True).to_dict(),
@@ -128,6 +129,15 @@ def test_the_page_of_the_training_tells_no_more() -> None:
     page = training_page.write({**CAPTIONER, "configuration": vectors}, HISTORY, [], name="x")
     assert "--word_vectors=glove.txt" in page
     assert "someone" not in page
+
+
+def test_the_page_of_the_training_says_what_language_captions_are_in() -> None:
+    examples = [Example("a.jpg", "一只狗", "两只狗")]
+    chinese = {**CAPTIONER, "text": {**CAPTIONER["text"], "tokenizer": "jieba"}}
+    page = training_page.write(chinese, HISTORY, examples, name="x")
+    assert page.count('<td dir="auto" lang="zh">') == 2
+    page = training_page.write(CAPTIONER, HISTORY, examples, name="x")
+    assert page.count('<td dir="auto" lang="">') == 2
 
 
 @given(st.text())

@@ -49,6 +49,7 @@ class Report:
         cider: CIDEr-D of every image.
         sections: headings with their cards, in the page's order.
         software: versions.
+        language: of captions and references; see `gallery`.
     """
 
     title: str
@@ -59,18 +60,25 @@ class Report:
     cider: Sequence[float]
     sections: Mapping[str, Sequence[Card]]
     software: Mapping[str, str]
+    language: str = ""
 
 
-def gallery(cards: Iterable[Card], title: str, *, total: int | None = None) -> str:
+def gallery(
+    cards: Iterable[Card], title: str, *, total: int | None = None, language: str = ""
+) -> str:
     """Return a page of captioned pictures.
 
     Args:
         cards: what to show; each picture adds some 20 kB to the page.
         title: the page's heading.
         total: number of images there are, where the page shows only some.
+        language: of the captions, such as `zh`; empty where it is unknown. The pages' own words
+            are English.
     """
     shown = list(cards)
-    return _render("gallery.html", title=title, cards=shown, total=total or len(shown))
+    return _render(
+        "gallery.html", title=title, cards=shown, total=total or len(shown), language=language
+    )
 
 
 def report(content: Report) -> str:

@@ -52,6 +52,7 @@ class Training:
         scores, floor: of dev, the captioner's and the best constant caption's, by measure.
         examples: some images of dev.
         command: that trains it.
+        language: of the captions, such as `zh`; empty where it is unknown.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Training:
     floor: Mapping[str, float]
     examples: tuple[Example, ...]
     command: str
+    language: str = ""
 
 
 def plots(content: Training) -> list[Plot]:

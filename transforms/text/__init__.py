@@ -24,6 +24,7 @@ __all__ = [
     "Vocabulary",
     "choose_tokenizer",
     "join",
+    "language",
     "normalise",
     "tokenize",
 ]
@@ -78,6 +79,11 @@ def tokenize(text: str, tokenizer: str) -> list[str]:
 def join(tokens: Iterable[str], tokenizer: str) -> str:
     """Write tokens as a caption: spaced for `words`, unspaced but between two Latin words else."""
     return " ".join(tokens) if tokenizer == "words" else join_unspaced(tokens)
+
+
+def language(tokenizer: str) -> str:
+    """Return the language that a tokenizer is for, as HTML names it; empty where it is for many."""
+    return "zh" if tokenizer == "jieba" else ""
 
 
 def choose_tokenizer(captions: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from pipeline import caption
 from pipeline.captioning.settings import Settings
 from tests import captioners
+from transforms import compact
 from transforms.errors import UsageError
 from transforms.text import RESERVED
 
@@ -31,6 +32,15 @@ def test_the_captioner_gives_the_defaults(captioner_folder: Path) -> None:
     assert (search.groups, search.beam_width) == (4, 4)
     search = settings(captioner_folder, "--search=nucleus").search
     assert (search.samples, search.temperature) == (5, 1.0)
+
+
+def test_the_page_names_a_language_where_it_is_known(
+    captioner_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").symlink_to(compact.SHIPPED / "zh")
+    chinese = settings(tmp_path / "mine", "--engine=tensorflow")
+    assert (chinese.language, settings(captioner_folder).language) == ("zh", "")
+    assert "language" not in chinese.configuration()  # It shapes no row.
 
 
 def test_a_captioner_may_want_another_search(captioner_folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Pages are whole, safe whatever the data says, and readable without the pictures."""
 
 import base64
+import dataclasses
 import hashlib
 import html.parser
 import io
@@ -123,6 +124,26 @@ def test_words_are_shown_over_what_the_captioner_saw():
     assert f"{NASTY} 25 %" in page.text
     assert [word.image for word in from_row(row, None).words] == [None, None]
     assert len(Page(gallery([from_row(row, b"no picture")], "t")).all("img")) == 0
+
+
+@pytest.mark.parametrize("language", ["zh", ""])
+def test_no_caption_is_declared_to_be_in_the_page_s_language(language):
+    card = Card(
+        "k", "一只狗", thumbnail(photo(9, 9)), references=("狗",), alternatives=(("犬", -1.0),)
+    )
+    card = dataclasses.replace(card, words=(Word("一只狗", 0.5),))
+    sections = {"All": [card, Card("empty", "")]}
+    for page, captions in (
+        (gallery(sections["All"], "t", language=language), 5),
+        (full_report(sections=sections, floor_caption="一只狗", language=language), 6),
+    ):
+        parsed = Page(page)
+        marked = [tag for tag, found in parsed.elements if found.get("lang") == language]
+        assert len(marked) == captions
+        assert {found["lang"] for found in parsed.all("img")} == {language}
+        assert re.findall(r"<[^<]*>\(empty caption\)", page) == [
+            '<p class="caption">(empty caption)'
+        ]
 
 
 def test_an_empty_gallery_says_so():

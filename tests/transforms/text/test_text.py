@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests import data
 from transforms.errors import UsageError
-from transforms.text import TOKENIZERS, choose_tokenizer, join, normalise, tokenize
+from transforms.text import TOKENIZERS, choose_tokenizer, join, language, normalise, tokenize
 
 
 def test_normalising_removes_what_cannot_be_seen() -> None:
@@ -51,5 +51,6 @@ def test_real_captions_choose_their_tokenizer() -> None:
 def test_tokenizers_by_name() -> None:
     assert [tokenize("Two dogs.", name) for name in TOKENIZERS] == [["two", "dogs"]] * 3
     assert [join(["two", "dogs"], name) for name in TOKENIZERS] == ["two dogs"] * 3
+    assert [language(name) for name in TOKENIZERS] == ["", "zh", ""]
     with pytest.raises(UsageError, match=r"'bpe'.*words, jieba, characters"):
         tokenize("Two dogs.", "bpe")
