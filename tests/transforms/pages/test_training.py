@@ -44,3 +44,11 @@ def test_the_page_has_every_epoch_and_runs_nothing() -> None:
     assert page.count("&lt;script&gt;") == 7
     assert page.count("<circle") == 9
     assert not re.search(r"\sstyle=", page)
+
+
+def test_what_scrolls_sideways_can_be_reached_by_keyboard() -> None:
+    wide = re.findall(r'<div class="wide"(.*?)>', pages.training_page(CONTENT))
+    assert wide == [
+        f' role="region" aria-label="{name}" tabindex="0"'
+        for name in ("Captions of dev", "All epochs")
+    ]

@@ -50,3 +50,4 @@ def test_the_page_has_every_trial_and_runs_nothing():
     assert "within one standard error" in page
     assert "1,234" in page
     assert not re.search(r"\sstyle=", page)
+    assert '<div class="wide" role="region" aria-label="All trials" tabindex="0">' in page
