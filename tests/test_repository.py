@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import setuptools
 
-from transforms import records
+from transforms import candidates, records
 from transforms.rejects import RejectCode
 
 ROOT = Path(__file__).parents[1]
@@ -226,6 +226,13 @@ def test_every_feature_of_a_record_is_documented() -> None:
     text = (ROOT / "docs" / "formats.md").read_text()
     for name in records.SCHEMA.names:
         assert f"| `{name}` |" in text, name
+
+
+def test_every_name_of_a_field_of_judged_captions_is_documented() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text()
+    section = text.partition("## Captions that are judged")[2].partition("\n## ")[0]
+    for name in (*candidates.KEY_FIELDS, *candidates.CAPTION_FIELDS):
+        assert f"`{name}`" in section, name
 
 
 def test_the_table_of_reject_codes_is_the_enumeration() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from transforms import images
 from transforms.commandline import Exit
 from transforms.errors import UsageError
 
+ROOT = Path(__file__).parents[2]
 WORDS = ["red", "green", "blue", "small", "large", "round"]
 
 
@@ -93,6 +95,8 @@ def test_a_report_of_a_captions_directory(world, without_java, capsys):
     assert report["metrics"].keys() == report["floor"]["metrics"].keys()
     assert report["metrics"]["CIDEr"] > report["floor"]["metrics"]["CIDEr"] > 0
     assert "METEOR is left out" in report["notes"][0]
+    documented = (ROOT / "docs" / "formats.md").read_text().partition("\n## report/")[2]
+    assert all(f"`{name}`" in documented for name in (*report, *report["configuration"]))
     for name, facts in report["files"].items():
         content = (world / "report" / name).read_bytes()
         assert facts == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
