@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from transforms import splits
 from transforms.annotations import Annotation
+from transforms.matching import Matcher
 from transforms.rejects import Reject, RejectCode
-from transforms.sources import ImageRef, stem
+from transforms.sources import ImageRef
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +46,8 @@ def join(
 ) -> tuple[list[Captioned], list[Lost]]:
     """Join what shares a stem: the file name without folders and suffix.
 
-    An annotation or a list names an image by its key, by the end of its path, by its file name,
-    or by its file name without a suffix; the closest of these that names any image counts.
+    Annotations and lists name images as `Matcher.match` finds them; a name that finds none, or
+    not one for certain, names nothing.
 
     Args:
         images: the images of one stem.
@@ -58,27 +59,30 @@ def join(
     Returns:
         The images that have what captions and split they need, and all that was lost.
     """
-    refs = sorted(images)
+    refs, listed = sorted(images), list(listed)
+    ordered = [annotation for _, annotation in sorted(annotations, key=lambda pair: pair[0])]
+    matcher = Matcher(refs)
     captions: dict[ImageRef, list[str]] = defaultdict(list)
     hints: dict[ImageRef, set[str]] = defaultdict(set)
     on_lists: dict[ImageRef, set[str]] = defaultdict(set)
-    unmatched: dict[tuple[str, str], list[Annotation]] = defaultdict(list)
-    for _, annotation in sorted(annotations, key=lambda pair: pair[0]):
-        found = candidates(annotation.name, refs)
-        if len(found) == 1:
-            captions[found[0]].extend(annotation.captions)
-            if annotation.split:
-                hints[found[0]].add(annotation.split)
-        else:
-            code = RejectCode.IMAGE_AMBIGUOUS if found else RejectCode.IMAGE_MISSING
-            unmatched[annotation.name, code].append(annotation)
+    unmatched: dict[tuple[str, RejectCode], list[Annotation]] = defaultdict(list)
+    meant = matcher.match(annotation.name for annotation in ordered)
+    for annotation in ordered:
+        found = meant[annotation.name]
+        if isinstance(found, RejectCode):
+            unmatched[annotation.name, found].append(annotation)
+            continue
+        captions[found].extend(annotation.captions)
+        if annotation.split:
+            hints[found].add(annotation.split)
+    meant = matcher.match(entry.name for entry in listed)
     for entry in listed:
-        for ref in candidates(entry.name, refs):
-            on_lists[ref].add(entry.split)
+        found = meant[entry.name]
+        if isinstance(found, ImageRef):
+            on_lists[found].add(entry.split)
 
     lost = [
-        _unmatched_reject(name, RejectCode(code), group)
-        for (name, code), group in sorted(unmatched.items())
+        _unmatched_reject(name, code, group) for (name, code), group in sorted(unmatched.items())
     ]
     kept = []
     for ref in refs:
@@ -89,9 +93,8 @@ def join(
             )
             lost.append(Lost(reject, 1, 0))
         elif lists_given and not on_lists[ref]:
-            reject = Reject(
-                ref.key, ref.uri, "split", RejectCode.SPLIT_MISSING, "it is in none of the lists"
-            )
+            reason = "no list names it, or only by a name that could be another image's"
+            reject = Reject(ref.key, ref.uri, "split", RejectCode.SPLIT_MISSING, reason)
             lost.append(Lost(reject, 1, len(mine)))
         else:
             named = on_lists[ref] if lists_given else hints[ref]
@@ -100,28 +103,12 @@ def join(
     return kept, lost
 
 
-def candidates(name: str, refs: Sequence[ImageRef]) -> list[ImageRef]:
-    """Return the images that a name may mean, by the closest rule that finds any."""
-    base = name.rsplit("/", 1)[-1]
-    rules = (
-        lambda key: key == name,
-        lambda key: key.endswith("/" + name) or name.endswith("/" + key),
-        lambda key: key.rsplit("/", 1)[-1] == base,
-        lambda key: stem(key) == stem(base),
-    )
-    for rule in rules:
-        found = [ref for ref in refs if rule(ref.key)]
-        if found:
-            return found
-    return []
-
-
 def _unmatched_reject(name: str, code: RejectCode, group: list[Annotation]) -> Lost:
     count = sum(len(annotation.captions) for annotation in group)
     reason = (
         "its captions name an image that is not there"
         if code is RejectCode.IMAGE_MISSING
-        else "its captions name several images; name one by its path"
+        else "its captions could be of several images; name one by its path"
     )
     reject = Reject(name, group[0].source, "join", code, f"{reason} ({count} captions)")
     return Lost(reject, 0, count)

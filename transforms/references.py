@@ -5,13 +5,23 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from transforms import joining
 from transforms.annotations import Annotation
 from transforms.candidates import Candidate
+from transforms.matching import Matcher
+from transforms.rejects import RejectCode
 from transforms.sources import ImageRef, stem
 
 EXAMPLES = 5
 _NUMBER = re.compile(r"(?:^|_(?=[0-9]{12}$))([0-9]+)$")  # 00139, COCO_val2014_000000000139
+
+_LISTED = {
+    RejectCode.IMAGE_MISSING: "listed_without_caption",
+    RejectCode.IMAGE_AMBIGUOUS: "listed_ambiguous",
+}
+_REFERENCES = {
+    RejectCode.IMAGE_MISSING: "references_without_caption",
+    RejectCode.IMAGE_AMBIGUOUS: "references_ambiguous",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,27 +40,40 @@ class Joined:
 
 
 class Names:
-    """Finds the captions that a name may mean, as images and annotations are joined.
+    """Finds the captions that names mean, as images and annotations are joined.
 
-    A name is a key, the end of its path, a file name, or a file name without its suffix. Where
-    the key is a number, as in COCO results, it is also a file name that is or ends in the number.
+    Where a key is a number, as in COCO results, a file name that is or ends in the number means
+    it too.
     """
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._by_stem: dict[str, list[ImageRef]] = defaultdict(list)
-        self._by_number: dict[int, list[str]] = defaultdict(list)
-        for key in keys:
-            self._by_stem[stem(key)].append(ImageRef(key, key, 0, 0))
-            if key.isdecimal():
-                self._by_number[int(key)].append(key)
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        refs = [ImageRef(each.key, each.uri or each.key, 0, 0.0) for each in candidates]
+        self._matcher = Matcher(refs)
+        self._numbers = {int(ref.key): ref.key for ref in refs if ref.key.isdecimal()}
 
-    def find(self, name: str) -> list[str]:
-        """Return the keys that the name may mean: none, one, or several."""
-        refs = joining.candidates(name, self._by_stem.get(stem(name), []))
-        if refs:
-            return [ref.key for ref in refs]
-        number = _NUMBER.search(stem(name))
-        return self._by_number.get(int(number[1]), []) if number else []
+    def find(self, name: str) -> Sequence[ImageRef]:
+        """Return the captions that a name alone may mean, as references to their images."""
+        return self._matcher.find(self._spelled(name))
+
+    def match(self, names: Iterable[str]) -> dict[str, ImageRef | RejectCode]:
+        """Return what each of several names means, as `Matcher.match` does."""
+        spelled = {name: self._spelled(name) for name in names}
+        meant = self._matcher.match(spelled.values())
+        return {name: meant[spelling] for name, spelling in spelled.items()}
+
+    def _spelled(self, name: str) -> str:
+        """Return a name with its number as the keys have it, if only the number finds one."""
+        if not self._numbers or self._matcher.find(name):
+            return name
+        digits = number(name)
+        key = None if digits is None else self._numbers.get(digits)
+        return name if key is None else name[: name.rfind("/") + 1] + key
+
+
+def number(name: str) -> int | None:
+    """Return the number that a file name is or, in COCO's form, ends in."""
+    found = _NUMBER.search(stem(name))
+    return int(found[1]) if found else None
 
 
 def join(
@@ -69,32 +92,34 @@ def join(
         split: the split that references must belong to; None for any.
     """
     left_out: dict[str, dict[str, None]] = defaultdict(dict)  # Ordered sets.
-    keys: list[str] = [candidate.key for candidate in candidates]
+    keys = [candidate.key for candidate in candidates]
+    names = Names(candidates)
+    listed = None
     if only is not None:
-        names = Names(keys)
+        listed = Names(Candidate(name, "") for name in only)
         wanted = set()
-        for name in only:
-            found = names.find(name)
-            wanted.update(found)
-            if not found:
-                left_out["listed_without_caption"][name] = None
+        for name, found in names.match(only).items():
+            if isinstance(found, ImageRef):
+                wanted.add(found.key)
+            else:
+                left_out[_LISTED[found]][name] = None
         left_out["captions_not_listed"] = dict.fromkeys(key for key in keys if key not in wanted)
         keys = [key for key in keys if key in wanted]
-    listed = None if only is None else Names(only)
-    names = Names(keys)
     references: dict[str, list[str]] = {key: [] for key in keys}
     images: set[str] = set()
+    annotations = list(annotations)
+    # Of other splits too, and for captions that are not listed: a name of those is no other's.
+    meant = names.match(annotation.name for annotation in annotations)
     for annotation in annotations:
         if split is not None and annotation.split != split:
             continue
         images.add(annotation.name)
-        found = names.find(annotation.name)
-        if len(found) == 1:
-            references[found[0]].extend(annotation.captions)
-        elif found:
-            left_out["references_ambiguous"][annotation.name] = None
+        found = meant[annotation.name]
+        if isinstance(found, ImageRef):
+            if found.key in references:
+                references[found.key].extend(annotation.captions)
         elif listed is None or listed.find(annotation.name):
-            left_out["references_without_caption"][annotation.name] = None
+            left_out[_REFERENCES[found]][annotation.name] = None
     left_out["captions_without_references"] = {
         key: None for key, captions in references.items() if not captions
     }

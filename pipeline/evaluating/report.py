@@ -22,6 +22,7 @@ LEFT_OUT = {
     "references_ambiguous": "names of references that mean several captions",
     "captions_not_listed": "captions of images that --keys does not list",
     "listed_without_caption": "names in --keys without a caption",
+    "listed_ambiguous": "names in --keys that mean several captions",
     "references_malformed": "rows of references that cannot be read",
 }
 
@@ -158,8 +159,12 @@ def _uris(folder: str | None, chosen: list[Candidate]) -> dict[str, str]:
     """Find the images of the captions in a folder."""
     if not folder:
         return {}
-    names = references.Names(candidate.key for candidate in chosen)
-    return {key: ref.uri for ref in sources.list_images(folder) for key in names.find(ref.key)}
+    names = references.Names(chosen)
+    return {
+        candidate.key: ref.uri
+        for ref in sources.list_images(folder)
+        for candidate in names.find(ref.key)
+    }
 
 
 def _picture(uri: str | None, size: tuple[int, int] | None) -> str | None:

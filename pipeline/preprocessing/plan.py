@@ -17,6 +17,7 @@ from pipeline.preprocessing.elements import Copied, Planned, Unit
 from pipeline.preprocessing.settings import Settings
 from transforms import annotations, files, joining, splits
 from transforms.joining import Captioned, Listed, Lost
+from transforms.matching import comparable
 from transforms.rejects import Reject
 from transforms.sources import ImageRef, stem
 
@@ -124,7 +125,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
 
 def stem_key(name: str) -> bytes:
     """Return the stem of a name as the key of a join; names of files may be no text."""
-    return stem(name).encode("utf-8", "surrogateescape")
+    return stem(comparable(name)).encode("utf-8", "surrogateescape")
 
 
 def read_annotations(numbered: tuple[int, str], format_name: str) -> Iterator[Any]:

@@ -1,0 +1,71 @@
+"""Every image and every caption has one outcome, and captions are those of the image."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.annotations import Annotation
+from transforms.joining import Listed, join
+from transforms.sources import ImageRef
+
+NAMES = st.sampled_from(["1.jpg", "a/1.jpg", "b/1.jpg", "c/b/1.jpg", "1", "a/1", "1.png", "d/1"])
+
+
+def images(*keys, folder="ph"):
+    return [ImageRef(key, f"{folder}/{key}", 1, 0.0) for key in keys]
+
+
+def notes(*names, split=None):
+    return [(place, Annotation(name, (name,), split, "f")) for place, name in enumerate(names)]
+
+
+def outcome(kept, lost):
+    return {image.ref.key: (image.captions, image.split) for image in kept}, [
+        (each.reject.key, each.reject.code.value) for each in lost
+    ]
+
+
+def test_captions_of_other_images_are_rejects():
+    kept, lost = outcome(
+        *join(
+            images("001.jpg", folder="ph/beach"), notes("beach/001.jpg", "city/001.jpg"), [], False
+        )
+    )
+    assert kept == {"001.jpg": (("beach/001.jpg",), None)}
+    assert lost == [("city/001.jpg", "image_missing")]
+    kept, lost = outcome(*join(images("1.jpg"), notes("x/1.jpg", "y/1.jpg"), [], False))
+    assert kept == {}
+    assert lost == [
+        *(("x/1.jpg", "image_ambiguous"), ("y/1.jpg", "image_ambiguous")),
+        ("1.jpg", "caption_missing"),
+    ]
+
+
+def test_the_split_of_another_image_is_not_taken():
+    listed = [Listed("cat/1.jpg", "train"), Listed("dog/1.jpg", "test")]
+    kept, lost = outcome(*join(images("cat/1.jpg"), notes("cat/1.jpg"), listed, True))
+    assert kept == {"cat/1.jpg": (("cat/1.jpg",), "train")} and not lost
+    both = images("cat/1.jpg", "cow/1.jpg")
+    kept, lost = outcome(*join(both, notes("cat/1.jpg", "cow/1.jpg"), listed, True))
+    assert kept == {"cat/1.jpg": (("cat/1.jpg",), "train")}
+    assert lost == [("cow/1.jpg", "split_missing")]
+    # In one list and another, the image is held out.
+    twice = [Listed("cat/1.jpg", "train"), Listed("1", "test")]
+    kept, _ = outcome(*join(images("cat/1.jpg"), notes("1.jpg"), twice, True))
+    assert kept == {"cat/1.jpg": (("1.jpg",), "test")}
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sets(NAMES), st.lists(NAMES), st.lists(NAMES), st.booleans(), st.booleans())
+def test_nothing_is_lost_or_doubled_and_order_does_not_matter(
+    keys, names, on_lists, lists_given, uncaptioned
+):
+    refs, annotations = images(*keys), notes(*names)
+    listed = [Listed(name, ("train", "test")[i % 2]) for i, name in enumerate(on_lists)]
+    kept, lost = join(refs, annotations, listed, lists_given, uncaptioned)
+    assert len(kept) + sum(each.images for each in lost) == len(refs)
+    captions = sum(len(image.captions) for image in kept) + sum(each.captions for each in lost)
+    assert captions == len(names)
+    assert join(refs[::-1], annotations[::-1], listed[::-1], lists_given, uncaptioned) == (
+        kept,
+        lost,
+    )
