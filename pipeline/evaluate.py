@@ -62,7 +62,10 @@ def build_parser() -> Parser:
     add("--references", help="captions that people wrote, in any format that preprocess reads")
     add("--references_format", choices=("auto", *FORMATS), default="auto", help="their format")
     add("--output", help="folder or bucket path to write")
-    add("--images", help="folder of the images, for the page, where the captions do not know")
+    add(
+        "--images",
+        help="folder of the images, for the page, where the captions' own are not known or gone",
+    )
     add("--keys", help="file that lists the images to evaluate, one a line")
     add("--split", choices=("train", "dev", "test"), help="references of this split alone")
     add(
@@ -113,6 +116,7 @@ def resolve(options: argparse.Namespace) -> Work:
     if tokenizer == "auto":
         tokenizer = text.choose_tokenizer(c for item in head for c in item.captions)
     return Work(
+        judged,
         [candidate for candidate in judged if candidate.key in joined.references],
         joined,
         tokenizer,

@@ -1,16 +1,20 @@
 """Writing an evaluation's report: its manifest, its table of images and its page."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import random
+from collections.abc import Iterable
 from importlib import metadata
 from typing import Any
 
 from transforms import candidates, captions_table, files, manifests, references, sources, text
 from transforms.candidates import Candidate
+from transforms.matching import Matcher
 from transforms.metrics import Result
 from transforms.pages import Card, Metric, Report, report, thumbnail
+from transforms.sources import ImageRef
 
 MANIFEST, PAGE, IMAGES = "report.json", "report.html", "images.jsonl"
 CARDS = 12
@@ -32,12 +36,14 @@ class Work:
     """All that is scored.
 
     Attributes:
+        judged: every caption that was given.
         chosen: the captions to evaluate, each with references.
         joined: their references, and what was left out.
         tokenizer: how words are found.
         configuration: the flags, resolved.
     """
 
+    judged: list[Candidate]
     chosen: list[Candidate]
     joined: references.Joined
     tokenizer: str
@@ -55,7 +61,8 @@ def write(
         result: the captions' scores.
         constant: the constant caption that is the floor.
         floor: its scores.
-        images: folder of the images, where the captions do not say where they are.
+        images: folder of the images, where the captions do not say where they are, or they are
+            not there.
     """
     # Without its manifest, what stands there until the end is no report.
     files.delete(files.join(output, MANIFEST))
@@ -80,7 +87,7 @@ def write(
             floor_caption=constant,
             notes=[*result.notes, *left_out(work.joined)],
             cider=[result.cider[candidate.key] for candidate in work.chosen],
-            sections=_sections(work, result, _uris(images, work.chosen)),
+            sections=_sections(work, result, _uris(images, work.judged)),
             software=software,
             language=text.language(work.tokenizer),
         )
@@ -144,7 +151,7 @@ def _sections(work: Work, result: Result, uris: dict[str, str]) -> dict[str, lis
             Card(
                 key=each.key,
                 caption=each.caption,
-                image=_picture(uris.get(each.key, each.uri), each.size),
+                image=_picture((each.uri, uris.get(each.key)), each.size),
                 score=each.score,
                 cider=result.cider[each.key],
                 references=tuple(work.joined.references[each.key]),
@@ -155,25 +162,37 @@ def _sections(work: Work, result: Result, uris: dict[str, str]) -> dict[str, lis
     }
 
 
-def _uris(folder: str | None, chosen: list[Candidate]) -> dict[str, str]:
-    """Find the images of the captions in a folder."""
+def _uris(folder: str | None, judged: list[Candidate]) -> dict[str, str]:
+    """Find the images of the captions in a folder, where they can be told from each other.
+
+    A key that is a number, as in COCO results, may be the number of a file.
+    """
     if not folder:
         return {}
-    names = references.Names(chosen)
+    images = list(sources.list_images(folder))
+    numbered = [
+        dataclasses.replace(ref, key=str(number))
+        for ref in images
+        if (number := references.number(ref.key)) is not None
+    ]
+    keys = [candidate.key for candidate in judged]
+    by_number = Matcher(numbered).match(key for key in keys if key.isdecimal())
+    by_name = Matcher(images).match(keys)
     return {
-        candidate.key: ref.uri
-        for ref in sources.list_images(folder)
-        for candidate in names.find(ref.key)
+        key: ref.uri
+        for meant in (by_number, by_name)
+        for key, ref in meant.items()
+        if isinstance(ref, ImageRef)
     }
 
 
-def _picture(uri: str | None, size: tuple[int, int] | None) -> str | None:
-    if uri is None:
-        return None
-    try:
-        return thumbnail(sources.read_uri(uri), original=size)
-    except (OSError, sources.SourceError):
-        return None
+def _picture(uris: Iterable[str | None], size: tuple[int, int] | None) -> str | None:
+    """Return the first of the images that can be read."""
+    for uri in uris:
+        if uri is not None:
+            with contextlib.suppress(OSError, sources.SourceError):
+                return thumbnail(sources.read_uri(uri), original=size)
+    return None
 
 
 def _software() -> dict[str, str]:

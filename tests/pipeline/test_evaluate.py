@@ -1,7 +1,9 @@
 """pipeline.evaluate: from captions and references to a report that tells the truth."""
 
+import base64
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +129,36 @@ def test_a_file_of_captions_finds_its_pictures_in_a_folder(world, without_java):
     assert evaluate.main(flags(world, **changes)) == Exit.DONE
     page = (world / "report" / "report.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 2
+
+
+def test_the_page_shows_each_captions_own_picture(world, without_java):
+    for year, level in (("2023", 10), ("2024", 200)):
+        for number in range(2):
+            path = world / "archive" / year / f"IMG_{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(images.to_jpeg(np.full((30, 40, 3), level + number, np.uint8)))
+    own = [f"{world}/archive/2023/IMG_{number}.jpg" for number in range(2)]
+    captions = world / "captions.csv"
+
+    def pictures(keys, uris, folder):
+        rows = [f"{key},{uri},a ball" for key, uri in zip(keys, uris, strict=True)]
+        captions.write_text("\n".join(["image,uri,caption", *rows]))
+        references = [f"{key}#0\tA ball." for key in keys if "2024" not in key]
+        (world / "references.txt").write_text("\n".join(references))
+        changes = {"captions": captions, "images": world / "archive" / folder}
+        evaluate.main([*flags(world, **changes), "--overwrite"])
+        page = (world / "report" / "report.html").read_text()
+        found = re.findall(r'data:image/jpeg;base64,([^"]+)', page)
+        return [images.decode(base64.b64decode(each), None).pixels.mean() for each in found]
+
+    keys = ["2023/IMG_0.jpg", "2023/IMG_1.jpg"]
+    of_2023 = [pytest.approx(10, abs=3), pytest.approx(11, abs=3)]
+    assert pictures(keys, ["", ""], "") == of_2023
+    assert pictures(keys, [own[0], f"{world}/gone.jpg"], "") == of_2023
+    assert pictures(["1.jpg", "0.jpg"], own[::-1], "2024") == pictures(keys, own, "2024") == of_2023
+    # A picture that could be another's is not shown.
+    assert pictures(["IMG_0.jpg", "IMG_1.jpg"], ["", ""], "") == []
+    assert pictures(["2023/IMG_0.jpg", "2024/IMG_0.jpg"], ["", ""], "2024") == []
 
 
 def test_pictures_that_are_gone_do_not_stop_a_report(world, without_java):
