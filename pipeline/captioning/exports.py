@@ -11,12 +11,15 @@ from transforms import captions_table, files
 from transforms.sources import stem
 
 PAGE = "captions.html"
+# What the page shows, kept so that the next one reads no picture twice.
+THUMBNAILS = "captions.thumbnails.json"
 NAMES = {"jsonl": "captions.jsonl", "coco": "captions.coco.json"}
 
 
 def wanted(settings: Settings) -> list[str]:
     """Return the names of the files that a run is to write beside the table."""
-    return [NAMES[export] for export in settings.exports] + [PAGE] * (settings.page_images > 0)
+    page_files = [PAGE, THUMBNAILS] if settings.page_images else []
+    return [NAMES[export] for export in settings.exports] + page_files
 
 
 def write(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
@@ -30,18 +33,34 @@ def write(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
         The facts of each file by its name.
     """
     output, names = settings.output, wanted(settings)
-    written: dict[str, dict[str, Any]] = {}
-    for name in (*NAMES.values(), PAGE):
-        path = files.join(output, name)
-        if name not in names:
-            files.delete(path)
-        elif name == PAGE:
-            table = rows(output, data)
-            html = page.render(table, "Captions", settings.page_images, settings.language)
-            written[name] = files.write_bytes(path, html.encode())
-        else:
-            written[name] = _stream(path, _FORMATS[name](rows(output, data)))
-    return written
+    for name in {*NAMES.values(), PAGE, THUMBNAILS} - {*names}:
+        files.delete(files.join(output, name))
+    written = {
+        name: _stream(files.join(output, name), lines(rows(output, data)))
+        for name, lines in _FORMATS.items()
+        if name in names
+    }
+    return written | (_page(settings, data) if settings.page_images else {})
+
+
+def _page(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
+    """Write the page, and the thumbnails that are on it."""
+    page_path, path = (files.join(settings.output, name) for name in (PAGE, THUMBNAILS))
+    chosen, total = page.choose(rows(settings.output, data), settings.page_images)
+    small = page.thumbnails(chosen, {} if settings.overwrite else _known(path))
+    html = page.render(chosen, small, "Captions", total, settings.language)
+    return {
+        THUMBNAILS: files.write_json(path, small),
+        PAGE: files.write_bytes(page_path, html.encode()),
+    }
+
+
+def _known(path: str) -> dict[str, str]:
+    try:
+        known = json.loads(files.read_bytes(path))
+    except (OSError, ValueError):
+        return {}  # None yet, or not whole: the pictures are read again.
+    return known if isinstance(known, dict) else {}
 
 
 def rows(output: str, data: list[str]) -> Iterator[dict[str, Any]]:

@@ -1,11 +1,11 @@
 """Writing an evaluation's report: its manifest, its table of images and its page."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import random
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection
 from importlib import metadata
 from typing import Any
 
@@ -146,12 +146,14 @@ def _sections(work: Work, result: Result, uris: dict[str, str]) -> dict[str, lis
             "The worst": ranked[: -CARDS - 1 : -1],
             "Others, drawn by chance": random.Random(0).sample(middle, CARDS),
         }
+    shown = {each.key: each for group in groups.values() for each in group}
+    pictures = _pictures(shown.values(), uris)
     return {
         heading: [
             Card(
                 key=each.key,
                 caption=each.caption,
-                image=_picture((each.uri, uris.get(each.key)), each.size),
+                image=pictures.get(each.key),
                 score=each.score,
                 cider=result.cider[each.key],
                 references=tuple(work.joined.references[each.key]),
@@ -186,13 +188,20 @@ def _uris(folder: str | None, judged: list[Candidate]) -> dict[str, str]:
     }
 
 
-def _picture(uris: Iterable[str | None], size: tuple[int, int] | None) -> str | None:
-    """Return the first of the images that can be read."""
-    for uri in uris:
-        if uri is not None:
-            with contextlib.suppress(OSError, sources.SourceError):
-                return thumbnail(sources.read_uri(uri), original=size)
-    return None
+def _pictures(shown: Collection[Candidate], uris: dict[str, str]) -> dict[str, str]:
+    """Return small pictures by key: where the caption says, or else where the folder has one."""
+    found: dict[str, str] = {}
+    for places in ({each.key: each.uri for each in shown}, uris):
+        wanted = defaultdict(list)
+        for each in shown:
+            if each.key not in found and (uri := places.get(each.key)):
+                wanted[uri].append(each)
+        for uri, data in sources.read_uris(wanted):
+            for each in wanted[uri]:
+                small = thumbnail(data, original=each.size)
+                if small is not None:
+                    found[each.key] = small
+    return found
 
 
 def _software() -> dict[str, str]:

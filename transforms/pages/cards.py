@@ -59,24 +59,23 @@ class Card:
     words: tuple[Word, ...] = ()
 
 
-def from_row(row: Mapping[str, Any], image: bytes | None, references: Sequence[str] = ()) -> Card:
+def from_row(row: Mapping[str, Any], image: str | None, references: Sequence[str] = ()) -> Card:
     """Return the card of a captions table's row.
 
     Args:
         row: as `transforms.captions_table.rows` yields it.
-        image: the bytes at the row's uri, or None where they are gone.
+        image: what `thumbnail` made of the row's image, or None where there is none.
         references: what people wrote of the image.
     """
     alternatives = [(other["caption"], other["score"]) for other in row["alternatives"]]
-    original = (row["width"], row["height"])
     return Card(
         key=row["key"],
         caption=row["caption"],
-        image=None if image is None else thumbnail(image, original=original),
+        image=image,
         score=row["score"],
         references=tuple(references),
         alternatives=tuple(alternatives),
-        words=_words(row, image, original),
+        words=_words(row, image),
     )
 
 
@@ -113,16 +112,15 @@ def lit(pixels: np.ndarray, attention: np.ndarray) -> np.ndarray:
     return np.rint(pixels * share[..., None]).astype(np.uint8)
 
 
-def _words(
-    row: Mapping[str, Any], image: bytes | None, original: tuple[int, int]
-) -> tuple[Word, ...]:
+def _words(row: Mapping[str, Any], image: str | None) -> tuple[Word, ...]:
     """Return the words of a row, lit where the row has their attention."""
     words = row.get("word_scores") or []
     maps = row.get("attention") or []
-    pixels = _small(image, WORD_SIDE, original) if image is not None and maps else None
     views = []
-    if pixels is not None:
-        views = [_uri(lit(pixels, np.array(each)), quality=70) for each in maps]
+    if image and maps:
+        pixels = _small(base64.b64decode(image.partition(",")[2]), WORD_SIDE, None)
+        if pixels is not None:
+            views = [_uri(lit(pixels, np.array(each)), quality=70) for each in maps]
     return tuple(
         Word(word["word"], math.exp(word["score"]), view)
         for word, view in itertools.zip_longest(words, views[: len(words)])

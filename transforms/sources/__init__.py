@@ -1,7 +1,7 @@
 """Where images come from: finding them, referring to them, and reading one."""
 
 from transforms.sources.listing import check, expand, find, list_images, prefixes
-from transforms.sources.lookup import read_uri
+from transforms.sources.lookup import archive, read_uris
 from transforms.sources.members import File
 from transforms.sources.names import IMAGE_SUFFIXES, stem
 from transforms.sources.reading import chunks, read
@@ -13,6 +13,7 @@ __all__ = [
     "File",
     "ImageRef",
     "SourceError",
+    "archive",
     "check",
     "chunks",
     "expand",
@@ -20,6 +21,6 @@ __all__ = [
     "list_images",
     "prefixes",
     "read",
-    "read_uri",
+    "read_uris",
     "stem",
 ]

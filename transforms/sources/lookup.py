@@ -1,10 +1,9 @@
-"""From the URI of an image, as tables keep it, back to its bytes."""
+"""From the URIs of images, as tables keep them, back to their bytes."""
 
-import functools
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
-from transforms import files
-from transforms.rejects import RejectCode
 from transforms.sources import names
 from transforms.sources.listing import expand
 from transforms.sources.members import File
@@ -12,28 +11,39 @@ from transforms.sources.reading import read
 from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
 
 
-def read_uri(uri: str, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return the bytes of the image that a URI stands for, `archive#member` included.
-
-    The first image of an archive costs listing it. This is for looking at some images, such as
-    those on a page; jobs read references.
-
-    Raises:
-        SourceError: they are too many, its archive is broken, or has no such member.
-        OSError: the system or the store does not hand them over.
-    """
+def archive(uri: str) -> str | None:
+    """Return the path of the archive that an image is in; None for a file of its own."""
     for split in re.finditer("#", uri):
-        kind = names.kind_of(uri[: split.start()])
-        if kind not in (None, names.IMAGE, names.LIST):
-            ref = _members(files.stat(uri[: split.start()]), str(kind)).get(uri)
-            if ref is None:
-                message = "the archive has no such image"
-                raise SourceError(RejectCode.ARCHIVE_CORRUPT, message)
-            return read(ref, max_bytes)
-    return read(ImageRef(uri.rsplit("/", 1)[-1], uri, 0, 0), max_bytes)
+        path = uri[: split.start()]
+        if names.kind_of(path) not in (None, names.IMAGE, names.LIST):
+            return path
+    return None
 
 
-@functools.lru_cache(maxsize=4)
-def _members(info: files.FileInfo, kind: str) -> dict[str, ImageRef]:
-    items = expand(File("", info.path, info.size, info.modified, kind))
-    return {item.uri: item for item in items if isinstance(item, ImageRef)}
+def read_uris(uris: Iterable[str], max_bytes: int = MAX_BYTES) -> Iterator[tuple[str, bytes]]:
+    """Yield images with the URIs that stand for them, `archive#member` included.
+
+    Those that are gone, or cannot be read, are left out. Each archive is listed once, and a
+    compressed one is read once more; so images come in another order. This is for looking at some
+    images, such as those on a page; jobs read references.
+    """
+    inside = defaultdict(set)
+    for uri in uris:
+        inside[archive(uri)].add(uri)
+    for path, wanted in sorted(inside.items(), key=lambda item: item[0] or ""):
+        for ref in _members(path, wanted) if path else map(_file, sorted(wanted)):
+            try:
+                yield ref.uri, read(ref, max_bytes)
+            except (OSError, SourceError):
+                continue
+
+
+def _file(uri: str) -> ImageRef:
+    return ImageRef(uri.rsplit("/", 1)[-1], uri, 0, 0)
+
+
+def _members(path: str, wanted: set[str]) -> list[ImageRef]:
+    """Return those of an archive's images, in the order in which it has them."""
+    items = expand(File("", path, -1, 0, str(names.kind_of(path))))
+    found = [item for item in items if isinstance(item, ImageRef) and item.uri in wanted]
+    return sorted(found, key=lambda ref: (ref.stream or ("", 0), ref.position))

@@ -16,7 +16,7 @@ from tests.transforms.sources.test_archives import codes, listed
 from transforms import sources
 from transforms.errors import UsageError
 from transforms.rejects import RejectCode
-from transforms.sources import SourceError, tfrecords
+from transforms.sources import tfrecords
 
 
 def parquet(path: Path, rows: list[dict[str, Any]], **settings: Any) -> Path:
@@ -235,12 +235,15 @@ def test_keys_of_several_sources_differ(tmp_path: Path) -> None:
         assert [ref.key for ref in sources.expand(file)] == ["b/a.tfrec/y.jpg"]
 
 
-def test_an_image_is_found_again_by_its_uri(tmp_path: Path) -> None:
+def test_images_are_found_again_by_their_uris(tmp_path: Path) -> None:
     (tmp_path / "a#b.jpg").write_bytes(b"plain")
     path = parquet(tmp_path / "a#.parquet", [{"image": b"0"}, {"image": b"1"}])
-    assert sources.read_uri(f"{tmp_path}/a#b.jpg") == b"plain"
-    assert sources.read_uri(f"{path}#1") == b"1"
-    with pytest.raises(SourceError, match="no such image"):
-        sources.read_uri(f"{path}#2")
-    with pytest.raises(OSError):
-        sources.read_uri(f"{tmp_path}/gone.tar#a.jpg")
+    assert sources.archive(f"{path}#1") == str(path)
+    assert sources.archive(f"{tmp_path}/a#b.jpg") is None
+    gone = [f"{path}#2", f"{tmp_path}/gone.tar#a.jpg", f"{tmp_path}/gone.jpg"]
+    wanted = [f"{path}#1", gone[0], f"{tmp_path}/a#b.jpg", f"{path}#0", *gone[1:]]
+    assert list(sources.read_uris(wanted)) == [
+        (f"{tmp_path}/a#b.jpg", b"plain"),
+        (f"{path}#0", b"0"),
+        (f"{path}#1", b"1"),
+    ]
