@@ -23,6 +23,7 @@ DEFAULT_OUTPUT = "out/dataset"
 AUTO = "auto"
 FOLDERS = "folders"
 NONE = "none"
+IMAGENET = "imagenet"
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
@@ -97,7 +98,7 @@ def build_parser() -> Parser:
         help="efficientnet-lite0, -lite1, -lite2, a name of keras.applications, a .keras file,"
         " hub: and a preset of keras-hub or the folder of one, or none to store images",
     )
-    encoder.add_argument("--encoder_weights", default="imagenet", help="imagenet, none, or a file")
+    encoder.add_argument("--encoder_weights", default=IMAGENET, help="imagenet, none, or a file")
     encoder.add_argument(
         "--features",
         default="grid",
@@ -112,7 +113,10 @@ def build_parser() -> Parser:
     )
     encoder.add_argument("--dtype", choices=("float16", "float32"), default="float16")
     encoder.add_argument(
-        "--image_size", type=positive, default=224, help="side of images stored by --encoder=none"
+        "--image_size",
+        type=positive,
+        default=224,
+        help="side of images stored by --encoder=none",
     )
     return parser
 
@@ -145,7 +149,7 @@ def resolve(options: argparse.Namespace) -> Settings:
             "--captions is missing: name the caption file, or give --captions_format=folders, or"
             " --captions=none for images alone"
         )
-    if options.encoder != "none":
+    if options.encoder != NONE:
         encoders.check(options.encoder, options.encoder_weights, options.features)
     chosen = tuple(name for names in options.views or () for name in names.split(",") if name)
     views.check(chosen)
@@ -168,7 +172,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         lists=lists,
         output=absolute(options.output),
         encoder=_encoder(options.encoder),
-        weights=_place(options.encoder_weights, options.encoder_weights),
+        weights=_weights(options.encoder_weights),
         features=options.features,
         views=chosen,
         dtype=options.dtype,
@@ -191,12 +195,12 @@ def _encoder(name: str) -> str:
     kind, colon, preset = name.partition(":")
     if kind == "hub" and colon:
         return f"hub:{absolute(preset) if Path(preset).is_dir() else preset}"
-    return _place(name.lower(), name)
+    return absolute(name) if name.lower().endswith(".keras") else name.lower()
 
 
-def _place(name: str, path: str) -> str:
-    """Return the absolute path if there is such a file, which the name of a network is not."""
-    return absolute(path) if files.exists(path) else name
+def _weights(name: str) -> str:
+    """Likewise; a file or folder that is called `imagenet` or `none` is not meant."""
+    return name if name in (IMAGENET, NONE) else absolute(name)
 
 
 def use_sample(options: argparse.Namespace) -> None:

@@ -1,0 +1,42 @@
+"""What the flags of pipeline.preprocess come to, before any work."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import preprocess
+from pipeline.preprocessing.settings import Settings
+from transforms.errors import UsageError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a picture and its caption."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,A dog\n")
+    return tmp_path
+
+
+def resolve(*flags: str, images: str = "photos") -> Settings:
+    base = (f"--images={images}", "--captions=captions.csv")
+    return preprocess.resolve(preprocess.build_parser().parse_args([*base, *flags]))
+
+
+def refusal(*flags: str, images: str = "photos") -> str:
+    with pytest.raises(UsageError) as caught:
+        resolve(*flags, images=images)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_names_of_encoders_and_weights_are_no_paths(folder: Path) -> None:
+    for name in ("imagenet", "none", "efficientnet-lite0"):
+        (folder / name).mkdir()
+    found = resolve()
+    assert (found.encoder, found.weights) == ("efficientnet-lite0", "imagenet")
+    assert resolve("--encoder_weights=none").weights == "none"
+    assert resolve("--encoder=none").encoder == "none"
+    (folder / "mine.pth").write_bytes(b"x")
+    assert resolve("--encoder_weights=mine.pth").weights == str(folder / "mine.pth")
