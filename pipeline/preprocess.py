@@ -24,6 +24,7 @@ AUTO = "auto"
 FOLDERS = "folders"
 NONE = "none"
 IMAGENET = "imagenet"
+IMAGE_SIZE = 224
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
@@ -115,7 +116,7 @@ def build_parser() -> Parser:
     encoder.add_argument(
         "--image_size",
         type=positive,
-        default=224,
+        default=IMAGE_SIZE,
         help="side of images stored by --encoder=none",
     )
     return parser
@@ -150,6 +151,11 @@ def resolve(options: argparse.Namespace) -> Settings:
             " --captions=none for images alone"
         )
     if options.encoder != NONE:
+        if options.image_size != IMAGE_SIZE:
+            raise UsageError(
+                f"--image_size={options.image_size} is for --encoder=none; {options.encoder} has a"
+                " size of its own: leave it out"
+            )
         encoders.check(options.encoder, options.encoder_weights, options.features)
     chosen = tuple(name for names in options.views or () for name in names.split(",") if name)
     views.check(chosen)

@@ -40,3 +40,11 @@ def test_names_of_encoders_and_weights_are_no_paths(folder: Path) -> None:
     assert resolve("--encoder=none").encoder == "none"
     (folder / "mine.pth").write_bytes(b"x")
     assert resolve("--encoder_weights=mine.pth").weights == str(folder / "mine.pth")
+
+
+def test_an_image_size_is_for_stored_images(folder: Path) -> None:
+    assert resolve("--encoder=none", "--image_size=512").image_size == 512
+    assert refusal("--image_size=512") == (
+        "--image_size=512 is for --encoder=none; efficientnet-lite0 has a size of its own: leave"
+        " it out"
+    )
