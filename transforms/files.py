@@ -128,9 +128,14 @@ def list_files(folder: str) -> Iterator[FileInfo]:
 
     On a local disk a folder's entries come in the order of their names, symbolic links to
     files count as files, and linked folders are entered unless they lead back to a parent.
+
+    Raises:
+        OSError: the folder or the store cannot be listed.
     """
     if is_remote(folder):
-        for match in _beam().match([join(folder, "**")])[0].metadata_list:
+        with _store_errors(folder):
+            found = _beam().match([join(folder, "**")])[0].metadata_list
+        for match in found:
             if not match.path.endswith("/"):
                 yield FileInfo(match.path, match.size_in_bytes, match.last_updated_in_seconds or 0)
     else:

@@ -109,8 +109,14 @@ def check(spec: str, flag: str) -> None:
     """Check before work that there is at least one image.
 
     Raises:
-        UsageError: the source is missing, or has no image; `flag` is named in the message.
+        UsageError: the source is missing, has no image, or is on the web; `flag` is named in the
+            message.
     """
+    if spec.lower().startswith(("http://", "https://")):
+        raise UsageError(
+            f"{flag}={spec}: web addresses are not fetched: bring such images into a folder or a"
+            " bucket first"
+        )
     root, _ = _split(spec)
     if not files.is_remote(root) and not files.exists(root):
         what = "folder" if names.kind_of(root) is None else "file"

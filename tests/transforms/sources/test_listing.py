@@ -1,5 +1,6 @@
 """Listing folders and globs."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,14 @@ def test_what_is_missing_or_empty_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"--images=.*empty: there is no image in it"):
         sources.check(str(folder / "empty"), "--images")
     sources.check(str(folder), "--images")
+
+
+def test_a_store_that_is_none_is_named_in_one_line() -> None:
+    with pytest.raises(UsageError, match=r"^--images=foo://x/\*\.jpg: it cannot be listed: .*$"):
+        sources.check("foo://x/*.jpg", "--images")
+    for spec in ("http://x.org/a.jpg", "HTTPS://x.org/*.jpg"):
+        with pytest.raises(UsageError, match=f"{re.escape(spec)}: web addresses are not fetched"):
+            sources.check(spec, "--images")
 
 
 @given(st.text(st.characters(exclude_characters="/\x00", exclude_categories=["Cs"]), min_size=1))
