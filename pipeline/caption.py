@@ -150,10 +150,11 @@ def resolve(options: argparse.Namespace) -> Settings:
         digests.append(facts[ngrams.NAME]["sha256"])
     tokenizer = captioner.read_manifest(options.captioner[0])["text"]["tokenizer"]
     search_flags.check_details(options.details, options.captioner)
-    for spec in options.images:
+    images = tuple(absolute(spec) for spec in options.images)
+    for spec in images:
         sources.check(spec, "--images")
     return Settings(
-        images=tuple(absolute(spec) for spec in options.images),
+        images=images,
         output=absolute(options.output),
         captioners=tuple(map(absolute, options.captioner)),
         captioner_digest="+".join(digests),

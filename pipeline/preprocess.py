@@ -167,12 +167,13 @@ def resolve(options: argparse.Namespace) -> Settings:
     for name, path in lists:
         if not files.exists(path):
             raise UsageError(f"--{name}_list={path}: there is no such file; check the path")
-    for spec in options.images:
+    images = tuple(absolute(spec) for spec in options.images)
+    for spec in images:
         sources.check(spec, "--images")
     captions = tuple(absolute(path) for path in options.captions or ())
     captions_format, tokenizer = _check_captions(options, captions)
     return Settings(
-        images=tuple(absolute(spec) for spec in options.images),
+        images=images,
         captions=captions,
         captions_format=captions_format,
         lists=lists,

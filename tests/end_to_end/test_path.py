@@ -127,7 +127,7 @@ def test_captioning_again_changes_nothing(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("--images=nowhere", "there is no folder nowhere"),
+        ("--images=nowhere", "there is no folder /"),
         ("--captioner=nowhere", "there is no captioner.json: make a captioner with"),
         ("--beam_width=0", "0 is less than 1"),
         ("--export=xml", "invalid choice: 'xml'"),

@@ -229,7 +229,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("--images=nowhere", "--images=nowhere: there is no folder nowhere"),
+        ("--images=nowhere", "/nowhere: there is no folder /"),
         ("--captions=nowhere.txt", "nowhere.txt"),
         ("--captions_format=coco", "captions.token.txt"),
         ("--captions_format=latex", "--captions_format=latex: use auto or one of"),

@@ -48,3 +48,10 @@ def test_an_image_size_is_for_stored_images(folder: Path) -> None:
         "--image_size=512 is for --encoder=none; efficientnet-lite0 has a size of its own: leave"
         " it out"
     )
+
+
+def test_a_home_folder_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    assert resolve(images="~/photos").images == (f"{folder}/photos",)
+    assert resolve(images="~/photos/*.jpg").images == (f"{folder}/photos/*.jpg",)
+    assert "there is no folder" in refusal(images="~/nowhere")
