@@ -26,6 +26,7 @@ from transforms.annotations.tables import find_layout, read_parquet, read_table
 from transforms.annotations.trees import read_coco, read_karpathy
 from transforms.errors import UsageError
 from transforms.rejects import Reject
+from transforms.sources import names
 
 __all__ = ["FORMATS", "Annotation", "Opener", "check", "detect", "from_folders", "read"]
 
@@ -193,7 +194,9 @@ def from_folders(key: str) -> Annotation | None:
     """Return the caption that an image's folder is, or None where no folder names a class.
 
     `golf_course/1.jpg` gives "golf course", `SeaLake/1.jpg` "Sea Lake" and
-    `train/001.Black_footed_Albatross/1.jpg` "Black footed Albatross", in the train split.
+    `train/001.Black_footed_Albatross/1.jpg` "Black footed Albatross", in the train split. An
+    archive is a folder without its suffix. A folder that is called as a split is a class only
+    below another such one, as in `test/train/1.jpg`.
 
     Args:
         key: the image's path relative to the images' root.
@@ -202,12 +205,14 @@ def from_folders(key: str) -> Annotation | None:
         *folders, _ = clean_name(key).split("/")
     except RowError:
         return None
-    if not folders or folder_split(folders[-1:]):
+    *above, own = map(names.without_archive, folders or [""])
+    split = folder_split(above)
+    if split is None and folder_split([own]):
         return None
-    words = re.sub(r"^\d+[._\- ]+(?=\D)", "", folders[-1])
+    words = re.sub(r"^\d+[._\- ]+(?=\D)", "", own)
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words)
     caption = re.sub(r"[_\-\s]+", " ", words).strip()
-    return Annotation(key, (caption,), folder_split(folders), key) if caption else None
+    return Annotation(key, (caption,), split, key) if caption else None
 
 
 def _base(path: str) -> str:

@@ -31,12 +31,19 @@ _KIND = tuple(
     (kind, re.compile(f".*(?:{ends})", re.IGNORECASE | re.DOTALL)) for kind, ends in _KINDS
 )
 
+_ARCHIVE = re.compile(f"(?:{'|'.join(ends for kind, ends in _KINDS if kind != LIST)})$", re.I)
+
 
 def kind_of(name: str) -> str | None:
     """Return the kind of archive or list that a file is by its name, `image`, or None."""
     if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
         return IMAGE
     return next((kind for kind, pattern in _KIND if pattern.fullmatch(name)), None)
+
+
+def without_archive(name: str) -> str:
+    """Return a name without the suffix of an archive."""
+    return _ARCHIVE.sub("", name)
 
 
 def is_hidden(name: str) -> bool:

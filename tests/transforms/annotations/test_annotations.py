@@ -121,9 +121,13 @@ def test_class_folders() -> None:
         ("train/SeaLake/1.jpg", "Sea Lake", "train"),
         ("x/validation/001.Black_footed-Albatross/1.jpg", "Black footed Albatross", "dev"),
         ("7/1.jpg", "7", None),
+        ("Test/train/1.jpg", "train", "test"),
+        ("veh/car.zip/001.jpg", "car", None),
+        ("train.tar.gz/car/001.jpg", "car", "train"),
+        ("train.tfrecord-00000-of-00001/car/1.jpg", "car", "train"),
     ):
         assert from_folders(key) == Annotation(key, (caption,), split, key)
-    for key in ("1.jpg", "train/1.jpg", "", "__/1.jpg"):
+    for key in ("1.jpg", "train/1.jpg", "", "__/1.jpg", "train.tar/1.jpg"):
         assert from_folders(key) is None
 
 
