@@ -5,6 +5,7 @@ python -m pipeline.preprocess --images=photos --captions=captions.csv --output=d
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -171,7 +172,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     for spec in images:
         sources.check(spec, "--images")
     captions = tuple(absolute(path) for path in options.captions or ())
-    captions_format, tokenizer = _check_captions(options, captions)
+    captions_format, tokenizer = _check_captions(options, images, captions)
     return Settings(
         images=images,
         captions=captions,
@@ -226,7 +227,9 @@ def use_sample(options: argparse.Namespace) -> None:
         setattr(options, f"{name}_list", f"{SAMPLE}/{name}.txt")
 
 
-def _check_captions(options: argparse.Namespace, captions: tuple[str, ...]) -> tuple[str, str]:
+def _check_captions(
+    options: argparse.Namespace, images: tuple[str, ...], captions: tuple[str, ...]
+) -> tuple[str, str]:
     """Return the format and the tokenizer, found from the captions where they say `auto`."""
     from transforms import annotations, sources, text
 
@@ -242,8 +245,9 @@ def _check_captions(options: argparse.Namespace, captions: tuple[str, ...]) -> t
             " give files of one format"
         )
     if options.captions_format == FOLDERS:
-        refs = (ref for spec in options.images for ref in sources.list_images(spec))
-        for _, ref in zip(range(1000), refs, strict=False):
+        keyed = zip(images, sources.prefixes(images), strict=True)
+        refs = (ref for spec, prefix in keyed for ref in sources.list_images(spec, prefix))
+        for ref in itertools.islice(refs, 1000):
             note = annotations.from_folders(ref.key)
             head += note.captions if note else ()
         if not head:

@@ -19,8 +19,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def resolve(*flags: str, images: str = "photos") -> Settings:
-    base = (f"--images={images}", "--captions=captions.csv")
+def resolve(
+    *flags: str, images: str = "photos", captions: str = "--captions=captions.csv"
+) -> Settings:
+    base = (f"--images={images}", captions)
     return preprocess.resolve(preprocess.build_parser().parse_args([*base, *flags]))
 
 
@@ -55,3 +57,13 @@ def test_a_home_folder_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert resolve(images="~/photos").images == (f"{folder}/photos",)
     assert resolve(images="~/photos/*.jpg").images == (f"{folder}/photos/*.jpg",)
     assert "there is no folder" in refusal(images="~/nowhere")
+
+
+def test_folders_that_are_classes_may_be_named_one_by_one(folder: Path) -> None:
+    for kind in ("cats", "dogs"):
+        (folder / "pets" / kind).mkdir(parents=True)
+        (folder / "pets" / kind / "1.jpg").write_bytes(b"x")
+    found = resolve("--images=pets/dogs", images="pets/cats", captions="--captions_format=folders")
+    assert (found.captions_format, found.tokenizer) == ("folders", "words")
+    with pytest.raises(UsageError, match="no image is in a folder whose name could be its caption"):
+        resolve(images="pets/cats", captions="--captions_format=folders")

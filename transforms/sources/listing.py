@@ -17,14 +17,18 @@ from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-def list_images(spec: str) -> Iterator[ImageRef]:
+def list_images(spec: str, prefix: str = "") -> Iterator[ImageRef]:
     """Yield the images of a source, in the order of the listing, without what is refused.
+
+    Args:
+        spec: as for `find`.
+        prefix: likewise.
 
     Raises:
         UsageError: a list cannot be understood.
         OSError: a folder cannot be listed.
     """
-    for file in find(spec):
+    for file in find(spec, prefix):
         yield from (item for item in expand(file) if isinstance(item, ImageRef))
 
 
