@@ -7,6 +7,7 @@ python -m pipeline.preprocess --images=photos --captions=captions.csv --output=d
 import argparse
 import itertools
 import sys
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -166,8 +167,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         if (path := getattr(options, f"{name}_list"))
     )
     for name, path in lists:
-        if not files.exists(path):
-            raise UsageError(f"--{name}_list={path}: there is no such file; check the path")
+        deque(annotations.read_names(files.open_read, path, f"--{name}_list"), maxlen=0)
     images = tuple(absolute(spec) for spec in options.images)
     for spec in images:
         sources.check(spec, "--images")

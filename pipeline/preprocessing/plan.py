@@ -147,9 +147,8 @@ def folder_annotation(ref: ImageRef) -> Iterator[Any]:
 
 def read_list(split: str, path: str) -> Iterator[Listed]:
     """Yield the lines of a list file."""
-    for line in files.read_bytes(path).decode("utf-8-sig").splitlines():
-        if line.strip():
-            yield Listed(line.strip(), split)
+    for name in annotations.read_names(files.open_read, path, f"--{split}_list"):
+        yield Listed(name, split)
 
 
 def join_group(

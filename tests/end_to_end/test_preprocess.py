@@ -233,7 +233,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         ("--captions=nowhere.txt", "nowhere.txt"),
         ("--captions_format=coco", "captions.token.txt"),
         ("--captions_format=latex", "--captions_format=latex: use auto or one of"),
-        ("--dev_list=nowhere.txt", "nowhere.txt: there is no such file"),
+        ("--dev_list=nowhere.txt", "nowhere.txt: the list cannot be read (No such file"),
         ("--encoder=resnext9000", "resnext9000"),
         ("--encoder_weights=nowhere.pth", "nowhere.pth"),
         ("--dev_fraction=0.7", "leave nothing for train"),

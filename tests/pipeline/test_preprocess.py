@@ -67,3 +67,16 @@ def test_folders_that_are_classes_may_be_named_one_by_one(folder: Path) -> None:
     assert (found.captions_format, found.tokenizer) == ("folders", "words")
     with pytest.raises(UsageError, match="no image is in a folder whose name could be its caption"):
         resolve(images="pets/cats", captions="--captions_format=folders")
+
+
+def test_lists_are_checked_before_work(folder: Path) -> None:
+    (folder / "names.txt").write_text("photos\\a.jpg\n")
+    assert resolve("--train_list=names.txt").lists == (("train", f"{folder}/names.txt"),)
+    (folder / "names.txt").write_bytes(b"a.jpg\ncaf\xe9.jpg\n")
+    assert refusal("--dev_list=names.txt") == (
+        f"--dev_list={folder}/names.txt: line 2: not UTF-8 text: save the file as UTF-8"
+    )
+    for name, reason in (("photos", "Is a directory"), ("none", "No such file or directory")):
+        assert refusal(f"--test_list={name}") == (
+            f"--test_list={folder}/{name}: the list cannot be read ({reason}); check the path"
+        )

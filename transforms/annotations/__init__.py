@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import BinaryIO
 
 from transforms.annotations.annotation import (
+    NOT_UTF8,
     Annotation,
     FormatError,
     Opener,
@@ -19,6 +20,7 @@ from transforms.annotations.annotation import (
     clean_name,
     decode_head,
     folder_split,
+    lines,
 )
 from transforms.annotations.columns import EXPECTED, find_columns
 from transforms.annotations.records import FLICKR_LINE, beside, read_flickr, read_jsonl
@@ -28,7 +30,16 @@ from transforms.errors import UsageError
 from transforms.rejects import Reject
 from transforms.sources import names
 
-__all__ = ["FORMATS", "Annotation", "Opener", "check", "detect", "from_folders", "read"]
+__all__ = [
+    "FORMATS",
+    "Annotation",
+    "Opener",
+    "check",
+    "detect",
+    "from_folders",
+    "read",
+    "read_names",
+]
 
 FORMATS = ("flickr", "coco", "karpathy", "csv", "tsv", "jsonl", "parquet", "hf", "folders")
 _EXPECTED = {
@@ -99,8 +110,8 @@ def _detect_json(text: str) -> str | None:
 
 
 def _detect_lines(text: str) -> str | None:
-    rows = [line for line in text.split("\n")[:20] if line.strip()]
-    flickr = sum(FLICKR_LINE.fullmatch(row.rstrip("\r")) is not None for row in rows)
+    rows = [line for line in re.split(r"\r\n?|\n", text)[:20] if line.strip()]
+    flickr = sum(FLICKR_LINE.fullmatch(row) is not None for row in rows)
     if 2 * flickr > len(rows):
         return "flickr"
     return next((name for name in ("tsv", "csv") if find_layout(rows[0], name)), None)
@@ -184,6 +195,33 @@ def read(opener: Opener, path: str, format: str) -> Iterator[Annotation | Reject
         raise _unreadable(path, error) from error
 
 
+def read_names(opener: Opener, path: str, flag: str) -> Iterator[str]:
+    """Yield the images' names of a list file, one a line, spelt as in caption files.
+
+    Args:
+        opener: opens a path for reading bytes.
+        path: the list file.
+        flag: that it was named by, for messages.
+
+    Raises:
+        UsageError: the file cannot be read, or a line of it is no name.
+    """
+    try:
+        with closing(opener(path)) as file:
+            for number, line in lines(file):
+                try:
+                    if line is None:
+                        raise RowError(NOT_UTF8)
+                    if line.strip():
+                        yield clean_name(line.strip())
+                except RowError as error:
+                    raise UsageError(f"{flag}={path}: line {number}: {error}") from error
+    except OSError as error:
+        raise UsageError(
+            f"{flag}={path}: the list cannot be read ({_reason(error)}); check the path"
+        ) from error
+
+
 def _read_hf(file: BinaryIO, path: str) -> Iterator[Annotation | Reject]:
     table = path.lower().endswith((".csv", ".tsv"))
     rows = read_table(file, path, path[-3:].lower()) if table else read_jsonl(file, path)
@@ -220,8 +258,11 @@ def _base(path: str) -> str:
 
 
 def _unreadable(path: str, error: OSError) -> UsageError:
-    reason = error.strerror or str(error).partition("\n")[0] or type(error).__name__
-    return UsageError(f"{path}: the caption file cannot be read ({reason}); check the path")
+    return UsageError(f"{path}: the caption file cannot be read ({_reason(error)}); check the path")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error).partition("\n")[0] or type(error).__name__
 
 
 def _not_of(path: str, format: str, reason: str) -> UsageError:

@@ -2,6 +2,7 @@
 
 import codecs
 import dataclasses
+import itertools
 import json
 import posixpath
 import re
@@ -144,7 +145,9 @@ def _texts(captions: Any) -> Iterator[str]:
 
 # JSON can write half of a UTF-16 pair, which no UTF-8 can hold.
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+NOT_UTF8 = "not UTF-8 text: save the file as UTF-8"
 
 
 def decode_head(head: bytes) -> str:
@@ -156,21 +159,22 @@ def decode_head(head: bytes) -> str:
 def lines(file: BinaryIO) -> Iterator[tuple[int, str | None]]:
     """Yield each line's number, from 1, and its text; None for one that is not UTF-8.
 
-    Lines keep their ends. Only a line feed ends one. A file that opens with a UTF-16 byte-order
-    mark is read as a whole.
+    Lines keep their ends. Line feeds and carriage returns, alone or together, end one.
+    A file that opens with a UTF-16 byte-order mark is read as a whole.
     """
     first = file.readline()
     if first.startswith(_UTF16):
         text = (first + file.read()).decode("utf-16", errors="replace")
-        yield from enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1)
+        yield from enumerate(_LINE.findall(text), 1)
         return
-    number, raw = 1, first.removeprefix(codecs.BOM_UTF8)
-    while raw:
+    fed = itertools.chain([first.removeprefix(codecs.BOM_UTF8)], iter(file.readline, b""))
+    # Bytes, unlike text, are split at line feeds and carriage returns only.
+    split = itertools.chain.from_iterable(line.splitlines(keepends=True) for line in fed)
+    for number, raw in enumerate(split, 1):
         try:
             yield number, raw.decode()
         except UnicodeDecodeError:
             yield number, None
-        number, raw = number + 1, file.readline()
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -182,7 +186,7 @@ def parse_json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except UnicodeDecodeError as error:
-        raise RowError(f"not UTF-8 text (byte {error.start})") from error
+        raise RowError(f"{NOT_UTF8} (byte {error.start})") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise RowError(f"not JSON: {error.msg} ({place})") from error

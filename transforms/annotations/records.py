@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from transforms.annotations.annotation import (
+    NOT_UTF8,
     Annotation,
     FormatError,
     RowError,
@@ -19,9 +20,7 @@ from transforms.annotations.annotation import (
 from transforms.annotations.columns import find_columns
 from transforms.rejects import Reject
 
-FLICKR_LINE = re.compile(
-    r"(?P<name>\S.*?)#(?:[A-Za-z]\w*#)?\d+(?:\t|[ \u3000]+)(?P<caption>.*)", re.DOTALL
-)
+FLICKR_LINE = re.compile(r"(?P<name>\S.*?)#(?:[A-Za-z]\w*#)?\d+(?:\t|[ \u3000]+)(?P<caption>.*)")
 """`name#2<tab>caption`, and with a language between, `name#zhc#2 caption`."""
 
 
@@ -30,7 +29,7 @@ def read_flickr(file: BinaryIO, path: str) -> Iterator[Annotation | Reject]:
     for number, line in lines(file):
         source = f"{path}:{number}"
         if line is None:
-            yield reject("", source, "not UTF-8 text")
+            yield reject("", source, NOT_UTF8)
         elif line.strip():
             match = FLICKR_LINE.fullmatch(line.rstrip("\r\n"))
             if match:
@@ -55,7 +54,7 @@ def read_jsonl(file: BinaryIO, path: str) -> Iterator[Annotation | Reject]:
             yield from _array("".join([line, *(text or "\0" for _, text in numbered)]), path)
             return
         if line is None:
-            yield reject("", source, "not UTF-8 text")
+            yield reject("", source, NOT_UTF8)
         elif line.strip():
             try:
                 yield _record(parse_json(line), source)

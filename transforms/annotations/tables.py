@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from transforms.annotations.annotation import (
+    NOT_UTF8,
     Annotation,
     FormatError,
     RowError,
@@ -136,7 +137,7 @@ def _row(
     """
     first = pending[0][1]
     if first is None:
-        return 1, "not UTF-8 text"
+        return 1, NOT_UTF8
     text, problem = "", _WRONG_QUOTE
     for used in range(1, _MOST_LINES + 1):
         if len(pending) < used:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.transforms.annotations.files import bad, good, rows
-from transforms.annotations import Annotation, read
+from tests.transforms.annotations.files import bad, good, holding, rows
+from transforms.annotations import Annotation, detect, read, read_names
+from transforms.errors import UsageError
 from transforms.rejects import Reject, RejectCode
 
 
@@ -31,7 +32,7 @@ def test_a_bad_line_is_a_reject_with_its_place() -> None:
         ("dir/f.txt:2", "caption_malformed: not `name#number<tab>caption`"),
         ("dir/f.txt:3", "caption_malformed: not `name#number<tab>caption`"),
         ("dir/f.txt:4", "caption_empty: the caption is empty"),
-        ("dir/f.txt:5", "caption_malformed: not UTF-8 text"),
+        ("dir/f.txt:5", "caption_malformed: not UTF-8 text: save the file as UTF-8"),
     ]
     reject = next(row for row in rows(text, "flickr", "f") if isinstance(row, Reject))
     assert (reject.stage, reject.key) == ("join", "f:2")
@@ -152,7 +153,30 @@ def test_lines_are_read_as_a_stream() -> None:
     assert file.closed
 
 
-def test_only_a_line_feed_ends_a_line() -> None:
+def test_a_carriage_return_ends_a_line_too() -> None:
+    text = "a.jpg#0\tA dog\rb.jpg#0\tA cat\r\nc.jpg#0\tA bird\r"
+    expected = [("a.jpg", ["A dog"], None), ("b.jpg", ["A cat"], None), ("c.jpg", ["A bird"], None)]
+    for content in (text.encode(), text.encode("utf-16")):
+        assert detect("c", content) == "flickr"
+        assert good(content, "flickr") == expected
+    assert [row.source for row in rows(text, "flickr")] == ["c:1", "c:2", "c:3"]
+    assert good('image,caption\ra.jpg,"A\rdog"\r', "csv") == [("a.jpg", ["A\rdog"], None)]
+
+
+def test_lists_name_images_as_caption_files_do() -> None:
+    names = "\ufeffa.jpg\r\n\n beach\\001.jpg\n./b\u2028\x85c.jpg\rd.jpg"
+    expected = ["a.jpg", "beach/001.jpg", "b\u2028\x85c.jpg", "d.jpg"]
+    assert list(read_names(holding(names), "l", "--dev_list")) == expected
+    for content, message in (
+        (b"a.jpg\ncaf\xe9.jpg\n", "line 2: not UTF-8 text: save the file as UTF-8"),
+        (b"\n..\n", "line 2: '..' does not name an image"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            list(read_names(holding(content), "dir/l", "--dev_list"))
+        assert str(caught.value) == f"--dev_list=dir/l: {message}"
+
+
+def test_no_other_character_ends_a_line() -> None:
     caption = "one\u2028two\x85three\x0bfour"
     text = json.dumps({"image": "a.jpg", "caption": caption}, ensure_ascii=False)
     assert isinstance(rows(text, "jsonl")[0], Annotation)

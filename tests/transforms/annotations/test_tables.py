@@ -88,7 +88,7 @@ def test_bad_rows_have_their_place() -> None:
         ("c:3", "caption_malformed: 3 columns, not 2: quote a caption with the separator in it"),
         ("c:4", "caption_malformed: the image's name is missing"),
         ("c:5", "caption_empty: the caption is empty"),
-        ("c:6", "caption_malformed: not UTF-8 text"),
+        ("c:6", "caption_malformed: not UTF-8 text: save the file as UTF-8"),
     ]
 
 
