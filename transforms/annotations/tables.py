@@ -26,11 +26,7 @@ _IMAGE_FILE = re.compile(r".+\.(?:jpe?g|png|gif|bmp|webp|tiff?|ppm)", re.IGNOREC
 # A quoted caption may hold line breaks, but a quote that is never closed must not eat the file.
 _MOST_LINES = 20
 _WRONG_QUOTE = "a quote is not closed, or text follows a closed one"
-# What else Python's reader complains of, by a word of its message.
-_WRONG = {
-    "new-line": "a line ends in a carriage return alone",
-    "limit": f"a cell has more than {csv.field_size_limit():,} characters",
-}
+_LONG_CELL = f"a cell has more than {csv.field_size_limit():,} characters"
 
 
 def find_layout(first: str, format: str) -> tuple[str, Columns, bool] | None:
@@ -99,41 +95,36 @@ def read_rows(
     Yields:
         As many cells as the first row has, the header included.
     """
-    width = None
-    for number, cells in _rows(numbered, mark):
-        if isinstance(cells, list):
-            width = width or len(cells)
-            if len(cells) != width:
-                problem = "quote a caption with the separator in it"
-                yield number, f"{len(cells)} columns, not {width}: {problem}"
-                continue
-        yield number, cells
-
-
-def _rows(
-    numbered: Iterator[tuple[int, str | None]], mark: str
-) -> Iterator[tuple[int, list[str] | str]]:
-    """Yield each row's first line number, and its cells or what is wrong with it."""
     pending: deque[tuple[int, str | None]] = deque()
+    width = 0
     while True:
         if not pending:
             pending.extend(itertools.islice(numbered, 1))
         if not pending:
             return
         number = pending[0][0]
-        used, cells = _row(pending, numbered, mark)
+        used, cells = _row(pending, numbered, mark, width)
         for _ in range(used):
             pending.popleft()
+        if isinstance(cells, list):
+            width = width or len(cells)
+            if len(cells) != width:
+                problem = "quote a caption with the separator in it"
+                cells = f"{len(cells)} columns, not {width}: {problem}"
         yield number, cells
 
 
 def _row(
-    pending: deque[tuple[int, str | None]], numbered: Iterator[tuple[int, str | None]], mark: str
+    pending: deque[tuple[int, str | None]],
+    numbered: Iterator[tuple[int, str | None]],
+    mark: str,
+    width: int,
 ) -> tuple[int, list[str] | str]:
     """Return how many of the pending lines one row takes, and its cells or what is wrong with it.
 
     A row whose quotes close on a later line takes the lines up to there; one whose quotes never
-    close is one bad line, and the next line opens a row again.
+    close is one bad line, and the next line opens a row again. Between tabs a quote may be a
+    character as any other: it is where a line that it would take is a row of `width` cells.
     """
     first = pending[0][1]
     if first is None:
@@ -144,6 +135,8 @@ def _row(
             pending.extend(itertools.islice(numbered, 1))
         line = pending[used - 1][1] if len(pending) >= used else None
         if line is None:
+            break
+        if used > 1 and mark == "\t" and len(line.split(mark)) == width:
             break
         text += line
         try:
@@ -170,8 +163,7 @@ def _cells(text: str, mark: str) -> list[str] | None:
     except csv.Error as error:
         if "unexpected end" in str(error):
             return None
-        wrong = (text for word, text in _WRONG.items() if word in str(error))
-        raise RowError(next(wrong, _WRONG_QUOTE)) from error
+        raise RowError(_LONG_CELL if "limit" in str(error) else _WRONG_QUOTE) from error
     return rows[0] if rows else []
 
 

@@ -81,6 +81,18 @@ def test_a_tab_separated_file_need_not_know_quotes() -> None:
     ]
 
 
+def test_a_quote_between_tabs_takes_no_row_that_is_whole() -> None:
+    text = 'file\tcaption\na.jpg\t"Stop\nb.jpg\tA dog\nc.jpg\tSays "Hm"\nd.jpg\tA bird "\n'
+    assert good(text, "tsv") == [
+        ("a.jpg", ['"Stop'], None),
+        ("b.jpg", ["A dog"], None),
+        ("c.jpg", ['Says "Hm"'], None),
+        ("d.jpg", ['A bird "'], None),
+    ]
+    text = 'file\tcaption\tsplit\na.jpg\t"A dog\nruns"\ttrain\nb.jpg\tA cat\ttest\n'
+    assert [captions for _, captions, _ in good(text, "tsv")] == [["A dog\nruns"], ["A cat"]]
+
+
 def test_bad_rows_have_their_place() -> None:
     text = b"image,caption\na.jpg\nb.jpg,A dog, a cat\n,No name\nc.jpg,\n"
     assert bad(text + b"d.jpg,\xff\n", "csv") == [
