@@ -145,7 +145,7 @@ def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> st
     encoder = load_encoder(settings)
     chosen = _views(unit, settings)
     return units.digest(
-        "records-2",
+        "records-3",
         *([chosen] if chosen else []),
         None if encoder is None else encoder.digest,
         settings.dtype if encoder else settings.image_size,

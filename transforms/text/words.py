@@ -12,6 +12,7 @@ The method is the lexer's: at each position every rule is tried, and the longest
 import functools
 import html
 import re
+import unicodedata
 from collections.abc import Callable
 
 from transforms.text import ptb_data as data
@@ -138,12 +139,13 @@ def words(text: str) -> list[str]:
     """Split a caption into the words that the COCO metrics score.
 
     Args:
-        text: a caption, in any script.
+        text: a caption, in any script; one word in two spellings of Unicode is one.
 
     Returns:
         Lower-cased tokens without white space, and without the metrics' punctuation list. Symbols
         that the original does not know (emoji among them) are dropped, as there.
     """
+    text = unicodedata.normalize("NFC", text)
     # A rule is tried at a position only where the commonest case, a plain word, does not apply.
     text = _LONE_QUOTE.sub(_plain_quote, text.translate(data.TRANSLATION))
     tokens: list[str] = []

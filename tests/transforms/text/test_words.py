@@ -25,6 +25,10 @@ def test_hard_cases(case: dict) -> None:
     assert words(case["text"]) == case["tokens"]
 
 
+def test_a_word_is_one_however_its_accents_are_written() -> None:
+    assert words("Cafe\u0301 cr\u00e8me") == words("CAF\u00c9 cre\u0300me") == ["café", "crème"]
+
+
 def original(captions: list[str]) -> list[list[str]]:
     if shutil.which("java") is None:
         if os.environ.get("CI"):
