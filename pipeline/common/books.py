@@ -34,10 +34,14 @@ class Books:
                     f" = {accounted}, a difference of {accounted - counts['listed']}"
                 )
 
-    def reject_fraction(self) -> float:
-        """Return the share of images that were rejected or missing, 0 to 1."""
-        wanted = self.images["listed"] + self.missing
-        return (self.images["rejected"] + self.missing) / wanted if wanted else 0.0
+    def reject_fractions(self) -> dict[str, float]:
+        """Return the shares of images rejected or missing, and of captions rejected, 0 to 1."""
+        rejected = {"images": self.images["rejected"] + self.missing}
+        listed = {"images": self.images["listed"] + self.missing}
+        if self.captions:
+            rejected["captions"] = self.captions["rejected"]
+            listed["captions"] = self.captions["listed"]
+        return {name: rejected[name] / max(1, listed[name]) for name in listed}
 
     def as_json(self) -> dict[str, Any]:
         """Return the books as a manifest records them."""

@@ -161,18 +161,28 @@ def _close(job: Job) -> Exit:
         f" {counts['listed']:,} listed -> {manifest}",
         file=sys.stderr,
     )
-    if not report.get("changed", True):
-        print(f"{job.name}: nothing new: {manifest} stays as it is", file=sys.stderr)
-    share = balance.reject_fraction()
-    if share > job.max_reject_fraction:
+    captions = balance.captions
+    if captions.get("listed"):
         print(
-            f"{job.name}: {share:.1%} of the images were rejected, more than"
-            f" --max_reject_fraction ({job.max_reject_fraction:.1%});"
-            f" {job.output}/rejects.parquet says why",
+            f"{job.name}: {captions['done']:,} captions done, {captions['rejected']:,} rejected,"
+            f" {captions['duplicates']:,} duplicates, of {captions['listed']:,} listed",
             file=sys.stderr,
         )
-        return Exit.TOO_MANY_REJECTS
-    return Exit.DONE
+    if "malformed" in report:
+        print(f"{job.name}: malformed rows, such as {report['malformed']}", file=sys.stderr)
+    if not report.get("changed", True):
+        print(f"{job.name}: nothing new: {manifest} stays as it is", file=sys.stderr)
+    status = Exit.DONE
+    for name, share in balance.reject_fractions().items():
+        if share > job.max_reject_fraction:
+            print(
+                f"{job.name}: {share:.1%} of the {name} were rejected, more than"
+                f" --max_reject_fraction ({job.max_reject_fraction:.1%});"
+                f" {job.output}/rejects.parquet says why",
+                file=sys.stderr,
+            )
+            status = Exit.TOO_MANY_REJECTS
+    return status
 
 
 def _report(job: Job, status: Exit, started: float, message: str) -> None:

@@ -50,7 +50,8 @@ def job_parser(prog: str, description: str) -> Parser:
         "--max_reject_fraction",
         type=fraction,
         default=1.0,
-        help="exit with status 3 if more than this share of the images is rejected",
+        help="exit with status 3 if more than this share of the images, or of the captions read,"
+        " is rejected",
     )
     job.add_argument(
         "--wait_for_lock",

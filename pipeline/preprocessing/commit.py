@@ -1,5 +1,6 @@
 """Committing a data set: balance the books, then write the manifest last."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.preprocessing.settings import Settings
 from transforms import dataset, files, manifests, text
 from transforms.errors import UsageError
 from transforms.joining import Lost
-from transforms.rejects import RejectCode
+from transforms.rejects import Reject, RejectCode
 
 DUPLICATES_SCHEMA = pa.schema(
     [
@@ -91,7 +92,7 @@ def commit(
             "software": manifests.software(),
         },
     )
-    run_report.record(output, books, rejects)
+    run_report.record(output, books, rejects, **_malformed(rejects))
     sweep(output, ["data"], set(data))
 
 
@@ -122,6 +123,14 @@ def balance(
     )
     books.check()
     return books
+
+
+def _malformed(rejects: Iterable[Reject]) -> dict[str, str]:
+    """Return one of the malformed rows of caption files, for the commonest fault, if there are."""
+    rows = sorted(r for r in rejects if r.code is RejectCode.CAPTION_MALFORMED)
+    faults = Counter(row.message for row in rows)
+    row = max(rows, key=lambda row: faults[row.message], default=None)
+    return {"malformed": f"{row.uri}: {row.message}"} if row else {}
 
 
 def _copy_row(copy: Copied) -> dict[str, Any]:

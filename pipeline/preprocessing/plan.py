@@ -36,7 +36,7 @@ class Plan:
         copies: `Copied` names.
         total: one number, the images kept.
         listed: one number, the images found.
-        captions_read: one number, the captions found.
+        captions_read: one number, the captions found, malformed rows among them.
     """
 
     units: beam.PCollection
@@ -108,8 +108,11 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
         | "Unit" >> beam.MapTuple(make_unit)
     )
     captions_read = (
-        annotated
-        | "CaptionsOf" >> beam.Map(lambda pair: len(pair[1].captions))
+        (
+            annotated | "CaptionsOf" >> beam.Map(lambda pair: len(pair[1].captions)),
+            notes.malformed | "CaptionsLost" >> beam.Map(lambda row: row.captions),
+        )
+        | "CaptionsRead" >> beam.Flatten()
         | "SumCaptions" >> summed()
     )
     return Plan(
@@ -129,11 +132,14 @@ def stem_key(name: str) -> bytes:
 
 
 def read_annotations(numbered: tuple[int, str], format_name: str) -> Iterator[Any]:
-    """Yield (place, Annotation) of a caption file; malformed rows go to `malformed`."""
+    """Yield (place, Annotation) of a caption file.
+
+    Malformed rows go to `malformed`, each as one caption: nobody knows how many it should be.
+    """
     order, path = numbered
     for row, item in enumerate(annotations.read(files.open_read, path, format_name)):
         if isinstance(item, Reject):
-            yield pvalue.TaggedOutput("malformed", Lost(item, 0, 0))
+            yield pvalue.TaggedOutput("malformed", Lost(item, 0, 1))
         else:
             yield (order, row), item
 

@@ -41,6 +41,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "captions.token.txt").open("a") as stream:
         for name in ("broken", "empty", "copy", "leak", "missing"):
             stream.writelines(f"{name}.jpg#{i}\tA caption of {name}.\n" for i in range(5))
+    with (folder / "captions.token.txt").open("ab") as stream:
+        stream.write(b"no image\ncopy.jpg#5\tA caf\xe9.\n\xe9\n")
     with (folder / "train.txt").open("a") as stream:
         stream.writelines(
             f"{name}.jpg\n" for name in ("broken", "empty", "copy", "leak", "missing")
@@ -72,17 +74,19 @@ def test_every_image_has_an_outcome(output: Path) -> None:
     assert manifest["books"] == {
         "images": {"listed": COUNT + 5, "done": COUNT, "rejected": 3, "duplicates": 2},
         "captions": {
-            "listed": 5 * COUNT + 25,
+            "listed": 5 * COUNT + 28,
             "done": 5 * COUNT + 5,
-            "rejected": 15,
+            "rejected": 18,
             "duplicates": 5,
         },
         "missing": 1,
     }
     rejects = {
-        row["key"]: row["code"] for row in pq.read_table(output / "rejects.parquet").to_pylist()
+        row["key"].rsplit("/", 1)[-1]: row["code"]
+        for row in pq.read_table(output / "rejects.parquet").to_pylist()
     }
     assert rejects == {
+        **{f"captions.token.txt:{5 * COUNT + n}": "caption_malformed" for n in (26, 27, 28)},
         "broken.jpg": "image_truncated",
         "empty.jpg": "image_empty",
         "uncaptioned.jpg": "caption_missing",
@@ -164,11 +168,18 @@ def test_a_lost_file_is_made_again_and_stale_ones_go(
     assert tree(copy) == tree(output)
 
 
-def test_too_many_rejects_have_a_status_of_their_own(scenes: Path, output: Path) -> None:
+def test_too_many_rejects_have_a_status_of_their_own(
+    scenes: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert (
-        preprocess.main(flags(scenes, output, "--max_reject_fraction=0.01"))
+        preprocess.main(flags(scenes, output, "--max_reject_fraction=0.07"))
         is Exit.TOO_MANY_REJECTS
     )
+    printed = capsys.readouterr().err
+    assert "preprocess: 205 captions done, 18 rejected, 5 duplicates, of 228 listed" in printed
+    assert "captions.token.txt:227: not UTF-8 text: save the file as UTF-8" in printed
+    for share in ("8.7% of the images", "7.9% of the captions"):
+        assert f"preprocess: {share} were rejected" in printed
 
 
 def test_images_can_be_stored_instead_of_features(scenes: Path, tmp_path: Path) -> None:

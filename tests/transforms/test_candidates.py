@@ -75,7 +75,7 @@ def test_numbers_as_coco_has_them_are_names(tmp_path):
         ("image\tcaption\n0.jpg\ta ball\n1.jpg\ta\tb\n", ":3: 3 columns, not 2"),
         ('image,caption\n0.jpg,"a ball\n' + "1.jpg,a\n" * 30, ":2: a quote is not closed"),
         ('image,"caption\n0.jpg,a ball\n', ":1: a quote is not closed"),
-        ("image,caption\r0.jpg,a ball\r", ":1: a line ends in a carriage return alone"),
+        ("image,caption\r0.jpg,a ball\r1.jpg", ":3: 1 columns, not 2"),
         (f"image,{'x' * 131_073}\n0.jpg,a ball\n", ":1: a cell has more than 131,072 characters"),
         (f"image,caption\n0.jpg,{'x' * 131_073}\n", ":2: a cell has more than 131,072 characters"),
         (b"PAR1 broken", "Parquet"),

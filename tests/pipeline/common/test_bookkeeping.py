@@ -71,7 +71,14 @@ def test_books_that_do_not_balance_name_the_difference() -> None:
 
 def test_missing_images_count_as_rejects() -> None:
     images = {"listed": 8, "done": 6, "rejected": 2, "duplicates": 0}
-    assert Books(images, {}, missing=2).reject_fraction() == 0.4
+    assert Books(images, {}, missing=2).reject_fractions() == {"images": 0.4}
+
+
+def test_captions_have_a_share_of_their_own() -> None:
+    counts = {"listed": 8, "done": 6, "rejected": 2, "duplicates": 0}
+    none = {"listed": 0, "done": 0, "rejected": 0, "duplicates": 0}
+    assert Books(none, counts).reject_fractions() == {"images": 0, "captions": 0.25}
+    assert Books(counts, none).reject_fractions() == {"images": 0.25, "captions": 0}
 
 
 def test_an_output_belongs_to_one_configuration(tmp_path: Path) -> None:
