@@ -12,6 +12,7 @@ from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Copied
 from pipeline.preprocessing.encode import load_encoder
+from pipeline.preprocessing.plan import NO_TRAIN
 from pipeline.preprocessing.settings import Settings
 from transforms import dataset, files, manifests, text
 from transforms.errors import UsageError
@@ -61,9 +62,7 @@ def commit(
             f" {output}/rejects.parquet has a line on each"
         )
     if not any(report.group == "train" and report.images for report in reports):
-        raise UsageError(
-            "no image is in the train split: check the lists, the split field or the fractions"
-        )
+        raise UsageError(NO_TRAIN)
     written["duplicates.parquet"] = tables.write(
         files.join(output, "duplicates.parquet"), DUPLICATES_SCHEMA, map(_copy_row, copies)
     )

@@ -4,6 +4,7 @@ References and captions cross shuffles here; images and features never do.
 """
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,10 +13,11 @@ from apache_beam import pvalue
 
 from pipeline.common import fingerprints, units
 from pipeline.common.listing import list_sources
-from pipeline.common.sums import counted, summed
+from pipeline.common.sums import summed
 from pipeline.preprocessing.elements import Copied, Planned, Unit
 from pipeline.preprocessing.settings import Settings
 from transforms import annotations, files, joining, splits
+from transforms.errors import UsageError
 from transforms.joining import Captioned, Listed, Lost
 from transforms.matching import comparable
 from transforms.rejects import Reject
@@ -23,6 +25,9 @@ from transforms.sources import ImageRef, stem
 
 FOLDERS = "folders"
 NO_CAPTIONS = "none"
+NO_TRAIN = (
+    "no image is in the train split: check the lists, the split field or folders, or the fractions"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +102,14 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
         | "Resolve" >> beam.FlatMap(resolve_copies, settings).with_outputs("copies", main="kept")
     )
     kept = resolved.kept
-    total = kept | "CountKept" >> counted()
     sizes = (
         kept | "Split" >> beam.Map(lambda image: image.split) | beam.combiners.Count.PerElement()
+    )
+    # Encoding waits for the total, and so for the check.
+    total = (
+        sizes
+        | "GatherSizes" >> beam.combiners.ToList()
+        | "CheckSplits" >> beam.Map(check_splits, settings.captions_format != NO_CAPTIONS)
     )
     grouped = (
         kept
@@ -120,7 +130,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
         kept=kept,
         lost=(refused, notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten(),
         copies=resolved.copies,
-        total=total,
+        total=pvalue.AsSingleton(total),
         listed=found.count,
         captions_read=captions_read,
     )
@@ -209,6 +219,27 @@ def resolve_copies(content: tuple[str, Iterable[Captioned]], settings: Settings)
             yield pvalue.TaggedOutput(
                 "copies", Copied(image.ref, sha256, name, first.ref.key, split, count)
             )
+
+
+def check_splits(sizes: list[tuple[str, int]], captioned: bool) -> int:
+    """Return the number of images, and say before they are encoded if training will miss some.
+
+    Args:
+        sizes: images of each split that has any.
+        captioned: whether they are to be trained on, and not to be captioned by self-training.
+
+    Raises:
+        UsageError: there are images, but none in train.
+    """
+    images = dict(sizes)
+    if images and "train" not in images:
+        raise UsageError(NO_TRAIN)
+    if images and captioned and "dev" not in images:
+        logging.warning(
+            "preprocess: no image is in the dev split, and trainer.task needs some: check the"
+            " lists, the split field or folders, or the fractions"
+        )
+    return sum(images.values())
 
 
 def bucketed(image: Planned, unit_size: int, sizes: dict[str, int]) -> tuple[str, Planned]:

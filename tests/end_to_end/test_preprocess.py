@@ -279,6 +279,7 @@ def test_nothing_left_is_wrong_use(scenes: Path, tmp_path: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: no image is left: all of the 1 images were rejected")
     assert "image_not_an_image" in last
+    assert "preprocess: no image is in the dev split" in done.stderr
     assert "Traceback" not in done.stderr
 
 
