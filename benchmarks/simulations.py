@@ -59,6 +59,7 @@ def commit(references: int, unit_size: int) -> dict[str, Any]:
     from pipeline.captioning import commit as committing
     from pipeline.captioning.elements import Part
     from pipeline.common import units
+    from pipeline.common.locks import Hold
     from pipeline.common.performance import Performance
     from transforms import captions_table
 
@@ -72,7 +73,8 @@ def commit(references: int, unit_size: int) -> dict[str, Any]:
             (journal / f"{number:032}.json").write_bytes(b"{}")
         with child.timed() as section:
             reports = [_report(number, unit_size) for number in range(count)]
-            committing.commit(None, shaped, shares, reports, [], [], [], count * unit_size)
+            hold, listed = Hold(folder), count * unit_size
+            committing.commit(None, shaped, shares, hold, reports, [], [], [], listed)
         del reports
         manifest = Path(folder, captions_table.MANIFEST)
         size = manifest.stat().st_size

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 
     return launch.start(
         launch.Job("caption", settings.output, settings.claim(), "captions.json"),
-        lambda pipeline: job.build(pipeline, settings, performance),
+        lambda pipeline, hold: job.build(pipeline, settings, performance, hold),
         lambda pipeline, path: job.build_dry_run(pipeline, settings, performance, path),
         options,
         beam_options,

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 
     return launch.start(
         launch.Job("preprocess", settings.output, settings.configuration(), "dataset.json"),
-        lambda pipeline: job.build(pipeline, settings, performance),
+        lambda pipeline, hold: job.build(pipeline, settings, performance, hold),
         lambda pipeline, path: job.build_dry_run(pipeline, settings, performance, path),
         options,
         beam_options,

@@ -11,6 +11,7 @@ from pipeline.captioning.elements import Merged, Part, PartReport
 from pipeline.captioning.settings import Settings
 from pipeline.common import run_report, tables, units
 from pipeline.common.books import Books
+from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
@@ -26,6 +27,7 @@ def commit(
     _: None,
     settings: Settings,
     performance: Performance,
+    hold: Hold,
     reports: Iterable[UnitReport],
     remade: Iterable[PartReport],
     merged: Iterable[Merged],
@@ -37,6 +39,7 @@ def commit(
     Args:
         settings: of the job.
         performance: likewise.
+        hold: that the run has the output for itself.
         reports: of the units.
         remade: parts that stay, whole or not, and those with copies of their rows.
         merged: parts that take the place of several of those, and of the units'.
@@ -45,8 +48,9 @@ def commit(
 
     Raises:
         UsageError: no image could be captioned, in this run or before.
-        JobError: the books do not balance.
+        JobError: the books do not balance, or another run has taken the output over.
     """
+    hold.check()
     reports, remade, unread = list(reports), list(remade), list(unread)
     output = settings.output
     rejects = unread + [reject for report in reports for reject in report.rejects]
@@ -78,6 +82,7 @@ def commit(
     changed = _changed(settings, manifest)
     if changed:
         manifest["exports"] = exports.write(settings, manifest["data"])
+        hold.check()
         for place in (settings.base + 1, None):
             path = files.join(output, captions_table.manifest_name(place))
             files.write_json(path, manifest)
@@ -92,7 +97,7 @@ def commit(
         rows_not_listed=sum(report.others for report in remade),
         performance=performance.as_json(),
     )
-    sweep(output, FOLDERS, _retained(settings, newest))
+    sweep(hold, FOLDERS, _retained(settings, newest))
 
 
 def table(reports: Iterable[UnitReport], remade: Iterable[PartReport]) -> dict[str, Part]:

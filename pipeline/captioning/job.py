@@ -11,12 +11,15 @@ from pipeline.captioning.caption_unit import CaptionUnit
 from pipeline.captioning.elements import Unit
 from pipeline.captioning.plan import plan
 from pipeline.captioning.settings import Settings
+from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.common.sums import counted
 from transforms import captions_table
 
 
-def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance) -> None:
+def build(
+    pipeline: beam.Pipeline, settings: Settings, performance: Performance, hold: Hold
+) -> None:
     """Add the whole job to a pipeline; what the table is now is looked up here."""
     settings = based(settings)
     planned = plan(pipeline, settings, performance.readers)
@@ -55,6 +58,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
         commit.commit,
         settings,
         performance,
+        hold,
         pvalue.AsList(captioned["reports"]),
         pvalue.AsList(remade),
         pvalue.AsList(merged),

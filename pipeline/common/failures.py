@@ -14,11 +14,17 @@ _SYSTEM = re.compile(
 )
 # What Beam's local engine says when one of its worker processes is gone.
 _DEATH = "Channel closed prematurely"
-_EXPECTED = (UsageError, JobError, OSError)
+# A signal that came while Beam's local engine ran a step in the main thread.
+_INTERRUPT = "KeyboardInterrupt [while running"
+_EXPECTED = (UsageError, JobError, OSError, KeyboardInterrupt)
 
 
-def translate(error: Exception) -> Exception:
-    """Return UsageError or JobError for what people can mend, and any other exception as it is."""
+def translate(error: Exception) -> BaseException:
+    """Return what is behind a failure of a pipeline.
+
+    That is UsageError or JobError for what people can mend, KeyboardInterrupt for a signal, and any
+    other exception as it is.
+    """
     text = f"{type(error).__module__}.{type(error).__name__}: {error}"
     if match := _USAGE.search(text):
         return UsageError(match[1])
@@ -31,6 +37,8 @@ def translate(error: Exception) -> Exception:
             "a worker process died, perhaps of an image; what is done stays done: the same command"
             " continues, and gets past the image"
         )
+    if _INTERRUPT in text:
+        return KeyboardInterrupt()
     return error
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
@@ -49,7 +49,7 @@ class Job:
 
 def start(
     job: Job,
-    build: Callable[[beam.Pipeline], None],
+    build: Callable[[beam.Pipeline, locks.Hold], None],
     build_dry_run: Callable[[beam.Pipeline, str], None],
     flags: argparse.Namespace,
     options: PipelineOptions,
@@ -80,40 +80,43 @@ def start(
     return launch(job, build, options)
 
 
-def launch(job: Job, build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> Exit:
+def launch(
+    job: Job, build: Callable[[beam.Pipeline, locks.Hold], None], options: PipelineOptions
+) -> Exit:
     """Run a job to its end, alone on its output.
 
     Args:
         job: what and where.
-        build: adds the job to a pipeline.
+        build: adds the job to a pipeline; what commits it must check that the run still holds the
+            output.
         options: Beam's.
 
     Raises:
         UsageError: the output belongs to something else, or nothing is left to do.
-        JobError: another run is at work on the output; or the job failed: what is done stays
-            done, and the same command continues.
+        JobError: another run is at work on the output, or took it over; or the job failed: what
+            is done stays done, and the same command continues.
     """
     if options.view_as(GoogleCloudOptions).template_location:
         # Dataflow runs the graph later, without this command: the service keeps two runs of a
         # job's name apart, and the commit leaves the counts.
         claims.claim(job.output, job.configuration, job.overwrite)
-        _run(build, options)
+        _run(lambda pipeline: build(pipeline, locks.Hold(job.output)), options)
         return Exit.DONE
-    with _terminable(), locks.held(job.output, job.wait_for_lock):
+    with _terminable() as end, locks.held(job.output, job.wait_for_lock, end) as hold:
         claims.claim(job.output, job.configuration, job.overwrite)
         run_report.forget(job.output)
         started = time.time()
         status, message = Exit.FAILED, "interrupted"
         try:
             with progress.display(job.output, job.name):
-                _run(build, options)
+                _run(lambda pipeline: build(pipeline, hold), options)
             status, message = _close(job), ""
         except Exception as error:
             status = Exit.WRONG_USAGE if isinstance(error, UsageError) else Exit.FAILED
             message = " ".join(str(error).split())
             raise
         finally:
-            _report(job, status, started, message)
+            _report(job, hold, status, started, message)
     return status
 
 
@@ -185,26 +188,33 @@ def _close(job: Job) -> Exit:
     return status
 
 
-def _report(job: Job, status: Exit, started: float, message: str) -> None:
+def _report(job: Job, hold: locks.Hold, status: Exit, started: float, message: str) -> None:
     try:
-        run_report.close(job.output, job.name, status, started, message, job.metrics_file)
+        # Beside an output that was lost lies the report of the run that has it.
+        if hold.stands():
+            run_report.close(job.output, job.name, status, started, message, job.metrics_file)
     except OSError as error:
         # What the run was for is done, or has failed for a better reason than this.
         print(f"{job.name}: the metrics cannot be written: {error}", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM, by which schedulers end a job, end it as Ctrl-C does: the lock is given back."""
+def _terminable() -> Iterator[Callable[[], None]]:
+    """Let SIGTERM, by which schedulers end a job, end it as Ctrl-C does: the lock is given back.
+
+    Yields what ends it so from another thread.
+    """
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    main = threading.main_thread()
+    if threading.current_thread() is not main:
+        yield lambda: None
         return
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        # To this thread, or it would sleep on.
+        yield lambda: signal.pthread_kill(cast(int, main.ident), signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)

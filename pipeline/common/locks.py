@@ -61,6 +61,32 @@ class Owner:
         return f"process {self.pid} on {self.host}, since {since}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Hold:
+    """That a run holds an output, in a form that goes to the machine that commits it.
+
+    Attributes:
+        output: the job's.
+        token: of the lock; empty where none is kept.
+    """
+
+    output: str
+    token: str = ""
+
+    def stands(self) -> bool:
+        """Whether the lock still is this run's."""
+        store = _store(self.output) if self.token else None
+        if store is None:
+            return True
+        found = store.read()
+        return found is not None and found[0].token == self.token
+
+    def check(self) -> None:
+        """Raise JobError if another run has taken the output over."""
+        if not self.stands():
+            raise JobError(_lost(self.output))
+
+
 class Store(Protocol):
     """Where a lock lies. `version` changes with every write."""
 
@@ -75,12 +101,15 @@ class Store(Protocol):
 
 
 @contextlib.contextmanager
-def held(output: str, wait_seconds: float = 0) -> Iterator[None]:
+def held(
+    output: str, wait_seconds: float = 0, end: Callable[[], None] = lambda: None
+) -> Iterator[Hold]:
     """Hold the lock of an output while the block runs.
 
     Args:
         output: the job's; a local folder is made if it is not there.
         wait_seconds: how long to wait for another run to end.
+        end: called by another thread if the lock is lost, to raise KeyboardInterrupt in this one.
 
     Raises:
         JobError: another run holds it and did not end in time, or took it over while this one
@@ -89,22 +118,35 @@ def held(output: str, wait_seconds: float = 0) -> Iterator[None]:
     store = _store(output)
     if store is None:
         print(f"{output}: no lock is kept in this kind of store", file=sys.stderr)
-        yield
+        yield Hold(output)
         return
     owner = _take(store, output, wait_seconds)
     done, lost = threading.Event(), threading.Event()
-    beat = threading.Thread(target=_beat, args=(store, owner, done, lost), daemon=True)
+
+    def lose() -> None:
+        lost.set()
+        end()
+
+    beat = threading.Thread(target=_beat, args=(store, owner, done, lose), daemon=True)
     beat.start()
     try:
-        yield
-    finally:
-        done.set()
-        beat.join()
-        found = store.read()
-        if found is not None and found[0].token == owner.token:
-            store.remove(found[1])
+        try:
+            yield Hold(output, owner.token)
+        finally:
+            done.set()
+            beat.join()
+            found = store.read()
+            if found is not None and found[0].token == owner.token:
+                store.remove(found[1])
+    except KeyboardInterrupt:
+        if not lost.is_set():
+            raise
     if lost.is_set():
-        raise JobError(f"{output}: another run took the output over while this one was stopped")
+        raise JobError(_lost(output))
+
+
+def _lost(output: str) -> str:
+    return f"{output}: another run took the output over while this one was stopped"
 
 
 def _take(store: Store, output: str, wait_seconds: float) -> Owner:
@@ -139,13 +181,13 @@ def _take(store: Store, output: str, wait_seconds: float) -> Owner:
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
-def _beat(store: Store, owner: Owner, done: threading.Event, lost: threading.Event) -> None:
+def _beat(store: Store, owner: Owner, done: threading.Event, lose: Callable[[], None]) -> None:
     while not done.wait(BEAT_SECONDS):
         # A store that does not answer now may answer at the next beat.
         with contextlib.suppress(OSError):
             found = store.read()
             if found is None or found[0].token != owner.token:
-                lost.set()
+                lose()
                 return
             store.write(dataclasses.replace(owner, beat=time.time()), found[1])
 

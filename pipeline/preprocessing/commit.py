@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from pipeline.common import run_report, tables
 from pipeline.common.books import Books
+from pipeline.common.locks import Hold
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Copied
@@ -34,6 +35,7 @@ DUPLICATES_SCHEMA = pa.schema(
 def commit(
     _: None,
     settings: Settings,
+    hold: Hold,
     vocabulary: text.Vocabulary,
     reports: Iterable[UnitReport],
     lost: Iterable[Lost],
@@ -45,8 +47,9 @@ def commit(
 
     Raises:
         UsageError: nothing is left to write.
-        JobError: the books do not balance.
+        JobError: the books do not balance, or another run has taken the output over.
     """
+    hold.check()
     reports = sorted(reports, key=lambda report: report.file)
     lost, copies = list(lost), sorted(copies, key=lambda copy: copy.ref)
     rejects = [item.reject for item in lost] + [r for report in reports for r in report.rejects]
@@ -70,6 +73,7 @@ def commit(
         files.join(output, "vocabulary.txt"), vocabulary.to_text().encode()
     )
     data = {report.file: report.facts for report in reports if report.file}
+    hold.check()
     files.write_json(
         files.join(output, dataset.MANIFEST),
         {
@@ -92,7 +96,7 @@ def commit(
         },
     )
     run_report.record(output, books, rejects, **_malformed(rejects))
-    sweep(output, ["data"], set(data))
+    sweep(hold, ["data"], set(data))
 
 
 def balance(

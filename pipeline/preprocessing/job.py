@@ -6,6 +6,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam import pvalue
 
+from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.preprocessing import commit
 from pipeline.preprocessing.elements import Copied, Planned, Unit
@@ -17,7 +18,9 @@ from transforms.joining import Lost
 from transforms.splits import SPLITS
 
 
-def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance) -> None:
+def build(
+    pipeline: beam.Pipeline, settings: Settings, performance: Performance, hold: Hold
+) -> None:
     """Add the whole job to a pipeline."""
     planned = plan(pipeline, settings, performance.readers)
     vocabulary = (
@@ -40,6 +43,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, performance: Performance)
         >> beam.Map(
             commit.commit,
             settings,
+            hold,
             pvalue.AsSingleton(vocabulary),
             pvalue.AsList(reports),
             pvalue.AsList(planned.lost),

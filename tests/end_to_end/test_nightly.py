@@ -1,5 +1,6 @@
 """pipeline.caption run again and again on one table, as a schedule does."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -377,6 +378,34 @@ def test_a_second_run_leaves_and_touches_nothing(run: Run, output: Path) -> None
         now = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
         del now[output / locks.NAME]
     assert now == before
+
+
+@pytest.mark.parametrize("beat_seconds", [0.02, 60])
+def test_a_run_that_lost_its_lock_ends_and_leaves_what_the_other_run_wrote(
+    run: Run, output: Path, beat_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", beat_seconds)
+    planted = [output / folder / "other.parquet" for folder in ("data", "index", "rejects")]
+    planted += [output / name for name in ("generations/2.json", "captions.json", "run.json")]
+    caption_all = caption_unit.caption_unit
+
+    def taken_over(*arguments: Any) -> Any:
+        for path in planted:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("of the other run")
+        store = locks._Folder(output)
+        while (found := store.read()) is not None and found[0].token != "another":
+            store.write(dataclasses.replace(found[0], token="another"), found[1])
+        if beat_seconds < 1:
+            # Long enough to be noticed while the run is at work.
+            time.sleep(1)
+        return caption_all(*arguments)
+
+    monkeypatch.setattr(caption_unit, "caption_unit", taken_over)
+    with pytest.raises(JobError, match=f"{output}: another run took the output over"):
+        run("--unit_size=1000")
+    assert {path.read_text() for path in planted} == {"of the other run"}
+    assert locks.Hold(str(output), "another").stands()
 
 
 def test_the_metrics_of_a_run_are_prometheus_s(run: Run, output: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from transforms.errors import JobError, UsageError
             "IsADirectoryError: [Errno 21] Is a directory: '/out/a'; what is done stays done",
         ),
         ("RuntimeError: Channel closed prematurely.", JobError, "a worker process died"),
+        ("KeyboardInterrupt [while running 'Caption']", KeyboardInterrupt, ""),
         ("KeyError: 'defect'", RuntimeError, "KeyError: 'defect'"),
     ],
 )

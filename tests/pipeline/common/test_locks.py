@@ -140,7 +140,12 @@ def test_a_run_whose_lock_was_taken_over_says_so_and_leaves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
-    with pytest.raises(JobError, match="took the output over"), locks.held(str(tmp_path)):
+    ended = threading.Event()
+    with (
+        pytest.raises(JobError, match="took the output over"),
+        locks.held(str(tmp_path), end=ended.set) as hold,
+    ):
+        hold.check()
         owner = locks.Owner(**json.loads((tmp_path / locks.NAME).read_text()))
         other = dataclasses.asdict(dataclasses.replace(owner, token="another"))
         temporary = tmp_path / "new"
@@ -149,6 +154,9 @@ def test_a_run_whose_lock_was_taken_over_says_so_and_leaves_it(
             temporary.write_text(json.dumps(other))
             temporary.replace(tmp_path / locks.NAME)
             time.sleep(0.02)
+        with pytest.raises(JobError, match="took the output over"):
+            hold.check()
+    assert ended.is_set()
     assert json.loads((tmp_path / locks.NAME).read_text())["token"] == "another"
 
 
