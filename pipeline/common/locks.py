@@ -151,11 +151,12 @@ def _lost(output: str) -> str:
 
 def _take(store: Store, output: str, wait_seconds: float) -> Owner:
     deadline = time.monotonic() + wait_seconds
+    token = uuid.uuid4().hex
     told = False
     while True:
         now = time.time()
         owner = Owner(
-            uuid.uuid4().hex,
+            token,
             socket.gethostname(),
             _space(),
             os.getpid(),
@@ -164,6 +165,9 @@ def _take(store: Store, output: str, wait_seconds: float) -> Owner:
             now,
         )
         found = store.read()
+        if found is not None and found[0].token == token:
+            # It was written, the answer got lost, and the client tried again.
+            return found[0]
         if found is None or found[0].dead(now):
             if store.write(owner, None if found is None else found[1]):
                 if found is not None:
@@ -183,8 +187,8 @@ def _take(store: Store, output: str, wait_seconds: float) -> Owner:
 
 def _beat(store: Store, owner: Owner, done: threading.Event, lose: Callable[[], None]) -> None:
     while not done.wait(BEAT_SECONDS):
-        # A store that does not answer now may answer at the next beat.
-        with contextlib.suppress(OSError):
+        # A store that does not answer now may answer at the next beat, whatever it says now.
+        with contextlib.suppress(Exception):
             found = store.read()
             if found is None or found[0].token != owner.token:
                 lose()
@@ -265,9 +269,9 @@ class _Bucket:
         import google.cloud.storage as storage
 
         bucket, _, folder = output.removeprefix("gs://").partition("/")
-        name = f"{folder.rstrip('/')}/{NAME}".lstrip("/")
-        self._bucket = storage.Client().bucket(bucket)
-        self._name = name
+        self._name = f"{folder.rstrip('/')}/{NAME}".lstrip("/")
+        # Objects need no project, and not every worker knows one.
+        self._bucket = _translated(lambda: storage.Client(project=None)).bucket(bucket)
 
     def read(self) -> tuple[Owner, int] | None:
         blob = _translated(lambda: self._bucket.get_blob(self._name))
@@ -278,7 +282,7 @@ class _Bucket:
         # Taken now: reading the content may forget it.
         generation, written = blob.generation, blob.updated.timestamp()
         try:
-            content = blob.download_as_bytes(if_generation_match=generation)
+            content = _translated(lambda: blob.download_as_bytes(if_generation_match=generation))
         except (exceptions.NotFound, exceptions.PreconditionFailed):
             return self.read()
         return _parse(content, written), generation
@@ -315,7 +319,7 @@ def _translated(action: Callable[[], Any]) -> Any:
         return action()
     except (exceptions.PreconditionFailed, exceptions.NotFound):
         raise
-    except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
+    except (exceptions.GoogleAPIError, GoogleAuthError) as error:
         raise OSError(f"the lock cannot be read or written: {error}") from error
 
 

@@ -1,11 +1,14 @@
 """An object store that keeps Google Cloud Storage's promise about generations, and nothing else.
 
+It fails when told to, before or after it has done as asked.
+
 The emulators that Python packages bring do not: they write whatever the condition says.
 """
 
 import json
 import re
 import threading
+from collections.abc import Callable
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,10 +17,18 @@ Objects = dict[str, tuple[int, bytes]]
 
 
 class ConditionalBucket:
-    """Serves objects of one bucket; `objects` has (generation, content) by name."""
+    """Serves objects of one bucket.
+
+    Attributes:
+        objects: (generation, content) by name.
+        refuse: asked for every request, by method: a status to answer with, or 0 to do as asked.
+        lose_answers: to how many writes to answer 503 though they are done.
+    """
 
     def __init__(self) -> None:
         self.objects: Objects = {}
+        self.refuse: Callable[[str], int] = lambda method: 0
+        self.lose_answers = 0
         self.lock = threading.Lock()
         self.generation = 0
         bucket = self
@@ -38,6 +49,16 @@ class ConditionalBucket:
 class _Handler(BaseHTTPRequestHandler):
     store: ConditionalBucket
     protocol_version = "HTTP/1.1"
+
+    def parse_request(self) -> bool:
+        """Answer with an error at once where one is wanted."""
+        if not super().parse_request():
+            return False
+        status = self.store.refuse(self.command)
+        if status:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self._answer(status, b"{}")
+        return not status
 
     def do_GET(self) -> None:
         name, wanted = self._target()
@@ -65,6 +86,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.store.generation += 1
             generation = self.store.generation
             self.store.objects[name] = generation, content.get_payload(decode=True)
+            lost = self.store.lose_answers > 0
+            self.store.lose_answers -= lost
+        if lost:
+            self._answer(503, b"{}")
+            return
         self._describe(name, generation)
 
     def do_DELETE(self) -> None:

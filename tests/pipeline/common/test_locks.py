@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from google.api_core.exceptions import RetryError
 
 from pipeline.common import locks
 from tests.pipeline.common.conditional_bucket import ConditionalBucket
@@ -210,6 +211,60 @@ def test_a_living_run_renews_its_lock_in_a_bucket(
             assert time.monotonic() < deadline
             time.sleep(0.02)
     assert bucket.objects == {}
+
+
+def test_a_lock_that_was_written_though_the_answer_got_lost_is_this_run_s(
+    bucket: ConditionalBucket,
+) -> None:
+    bucket.lose_answers = 1
+    with locks.held("gs://bucket/out") as hold:
+        assert bucket.lose_answers == 0
+        hold.check()
+    assert bucket.objects == {}
+
+
+def test_a_beat_survives_a_store_that_does_not_answer_for_long(
+    bucket: ConditionalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    refused, first = threading.Event(), 0
+
+    def never(store: locks._Bucket) -> None:
+        refused.set()
+        raise RetryError("Timeout of 120.0s exceeded", cause=None)
+
+    with locks.held("gs://bucket/out"):
+        with monkeypatch.context() as patch:
+            patch.setattr(locks._Bucket, "read", never)
+            assert refused.wait(20)
+            first = bucket.objects["out/.lock"][0]
+        deadline = time.monotonic() + 20
+        while bucket.objects["out/.lock"][0] <= first + 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert bucket.objects == {}
+
+
+def test_what_a_bucket_answers_is_told_in_one_line(
+    bucket: ConditionalBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.objects["out/.lock"] = 1, b"{}"
+    bucket.refuse = lambda method: 403
+    with pytest.raises(OSError, match="the lock cannot be read or written: 403"):
+        locks.held("gs://bucket/out").__enter__()
+
+    def too_long(*_: object, **__: object) -> None:
+        raise RetryError("Timeout of 120.0s exceeded", cause=None)
+
+    bucket.refuse = lambda method: 0
+    with monkeypatch.context() as patch:
+        patch.setattr("google.cloud.storage.Blob.download_as_bytes", too_long)
+        with pytest.raises(OSError, match=r"cannot be read or written: Timeout of 120\.0s"):
+            locks.held("gs://bucket/out").__enter__()
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(OSError, match=r"cannot be read or written: File .*none\.json"):
+        locks.held("gs://bucket/out").__enter__()
 
 
 def test_a_store_without_locks_says_so(capsys: pytest.CaptureFixture[str]) -> None:
