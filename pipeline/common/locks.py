@@ -220,12 +220,7 @@ class _Folder:
         self._folder.mkdir(parents=True, exist_ok=True)
         data = json.dumps(dataclasses.asdict(owner)).encode()
         if version is None:
-            try:
-                with self._path.open("xb") as stream:
-                    stream.write(data)
-            except FileExistsError:
-                return False
-            return True
+            return self._create(data)
         temporary = self._folder / f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}"
         try:
             temporary.write_bytes(data)
@@ -241,6 +236,20 @@ class _Folder:
         with self._guarded():
             if self._is(version):
                 self._path.unlink(missing_ok=True)
+
+    def _create(self, data: bytes) -> bool:
+        try:
+            stream = self._path.open("xb")
+        except FileExistsError:
+            return False
+        try:
+            with stream:
+                stream.write(data)
+        except BaseException:
+            # A full disk takes the name and not the content: a lock of nobody known.
+            self._path.unlink(missing_ok=True)
+            raise
+        return True
 
     def _is(self, version: bytes) -> bool:
         with contextlib.suppress(FileNotFoundError):

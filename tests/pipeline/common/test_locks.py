@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -100,6 +101,19 @@ def test_a_torn_lock_is_dead_when_it_is_old(tmp_path: Path) -> None:
         pass
     old = time.time() - locks.DEAD_SECONDS - 1
     os.utime(path, (old, old))
+    with locks.held(str(tmp_path)):
+        pass
+
+
+def test_a_full_disk_leaves_no_lock(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            locks.held(str(tmp_path)).__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
     with locks.held(str(tmp_path)):
         pass
 
