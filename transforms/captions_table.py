@@ -34,10 +34,11 @@ def newest(folder: str) -> dict[str, Any] | None:
         UsageError: what stands in the manifest's place is none.
     """
     path = files.join(folder, MANIFEST)
-    if not files.exists(path):
+    content = files.read_if_there(path)
+    if content is None:
         return None
     try:
-        manifest = json.loads(files.read_bytes(path))
+        manifest = json.loads(content)
     except ValueError as error:
         raise UsageError(f"{path}: this is not JSON ({error}); {REMEDY} anew") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

@@ -86,6 +86,23 @@ def read_bytes(path: str) -> bytes:
         return stream.read()
 
 
+def read_if_there(path: str) -> bytes | None:
+    """Return a file's content, None where there is no such file.
+
+    Raises:
+        OSError: it cannot be read, or the store does not say whether it is there.
+    """
+    try:
+        return read_bytes(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        # Not every store says of what it cannot open that it is not there.
+        if is_remote(path) and not exists(path):
+            return None
+        raise
+
+
 def exists(path: str) -> bool:
     """Whether there is a file (or, on a local disk, a folder) of that name."""
     if not is_remote(path):

@@ -24,12 +24,12 @@ def read(folder: str, name: str, kind: str, remedy: str) -> dict[str, Any]:
     Raises:
         UsageError: no manifest, one of another kind or version, or a file that it names is
             missing or of another size.
+        OSError: the store does not answer.
     """
     path = files.join(folder, name)
-    try:
-        content = files.read_bytes(path)
-    except OSError as error:
-        raise UsageError(f"{folder}: there is no {name}: {remedy}") from error
+    content = files.read_if_there(path)
+    if content is None:
+        raise UsageError(f"{folder}: there is no {name}: {remedy}")
     try:
         manifest = json.loads(content)
     except ValueError as error:

@@ -10,13 +10,12 @@ from pipeline.captioning import exports, parts
 from pipeline.captioning.elements import Merged, Part, PartReport
 from pipeline.captioning.settings import Settings
 from pipeline.common import run_report, tables, units
-from pipeline.common.books import Books
+from pipeline.common.books import Books, none_left
 from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
 from transforms import captions_table, files, manifests
-from transforms.errors import UsageError
 from transforms.rejects import Reject
 
 REJECTS = "rejects.parquet"
@@ -48,7 +47,8 @@ def commit(
 
     Raises:
         UsageError: no image could be captioned, in this run or before.
-        JobError: the books do not balance, or another run has taken the output over.
+        JobError: likewise, and another run may get one; or the books do not balance; or another
+            run has taken the output over.
     """
     hold.check()
     reports, remade, unread = list(reports), list(remade), list(unread)
@@ -71,11 +71,7 @@ def commit(
         made = {name: made[name] for name in made if name not in part.replaced}
         made[part.name] = part.part
     if not any(part.entry["rows"] for part in made.values()):
-        codes = ", ".join(sorted({reject.code.value for reject in rejects}))
-        raise UsageError(
-            f"no image is left: all of the {listed} images were rejected ({codes});"
-            f" {output}/{REJECTS} has a line on each"
-        )
+        raise none_left(listed, rejects, files.join(output, REJECTS))
     name = f"rejects/{units.digest('rejects-1', facts['sha256'])}.parquet"
     tables.write_rejects(files.join(output, name), rejects)
     manifest = _manifest(settings, made, {name: facts}, books, rejects)

@@ -1,9 +1,11 @@
 """The books of a job: what went in is what came out, or the job fails."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
-from transforms.errors import JobError
+from transforms.errors import JobError, UsageError
+from transforms.rejects import Reject
 
 OUTCOMES = ("done", "rejected", "duplicates", "committed")
 
@@ -46,6 +48,28 @@ class Books:
     def as_json(self) -> dict[str, Any]:
         """Return the books as a manifest records them."""
         return dataclasses.asdict(self)
+
+
+def none_left(listed: int, rejects: Iterable[Reject], table: str) -> UsageError | JobError:
+    """Return the failure of a job that rejects every image.
+
+    JobError, if the store rather than an image is to blame for any: another run may get it.
+
+    Args:
+        listed: images found.
+        rejects: of the run.
+        table: where they are written.
+    """
+    rejects = list(rejects)
+    codes = ", ".join(sorted({reject.code.value for reject in rejects}))
+    message = (
+        f"no image is left: all of the {listed} images were rejected ({codes});"
+        f" {table} has a line on each"
+    )
+    # What a list of captions names and no folder has is no better the next time.
+    if any(reject.code.retryable and reject.stage != "join" for reject in rejects):
+        return JobError(f"{message}; the same command tries again")
+    return UsageError(message)
 
 
 def from_json(value: dict[str, Any]) -> Books:

@@ -20,38 +20,53 @@ def claim(output: str, configuration: dict[str, Any], overwrite: bool) -> None:
         overwrite: take the folder from another configuration of the same job.
 
     Raises:
+        UsageError: see `check`.
+        OSError: the store does not answer.
+    """
+    if not check(output, configuration, overwrite):
+        files.write_json(files.join(output, NAME), configuration)
+
+
+def check(output: str, configuration: dict[str, Any], overwrite: bool) -> bool:
+    """Return whether an output folder is of a configuration already; one that it may take is not.
+
+    Args:
+        output: see `claim`.
+        configuration: likewise.
+        overwrite: likewise.
+
+    Raises:
         UsageError: the folder holds the output of another configuration, or files that are
             not of this job.
+        OSError: the store does not answer.
     """
-    path = files.join(output, NAME)
     wanted = json.loads(json.dumps(configuration))
-    try:
-        content = files.read_bytes(path)
-    except OSError:
+    content = files.read_if_there(files.join(output, NAME))
+    if content is None:
         if any(True for _ in _existing(output)):
             raise UsageError(
                 f"--output={output}: the folder has files that are not of this job;"
                 " choose another or an empty one"
-            ) from None
-    else:
-        try:
-            held = json.loads(content)
-        except ValueError:
-            held = {}
-        if held == wanted:
-            return
-        if held.get("job") != wanted["job"]:
-            raise UsageError(
-                f"--output={output}: the folder holds the output of {held.get('job')};"
-                " choose another folder"
             )
-        if not overwrite:
-            raise UsageError(
-                f"--output={output}: it was made with another configuration"
-                f" ({_differences(held, wanted)}); choose another folder, or replace it with"
-                " --overwrite"
-            )
-    files.write_json(path, wanted)
+        return False
+    try:
+        held = json.loads(content)
+    except ValueError:
+        held = {}
+    if held == wanted:
+        return True
+    if held.get("job") != wanted["job"]:
+        raise UsageError(
+            f"--output={output}: the folder holds the output of {held.get('job')};"
+            " choose another folder"
+        )
+    if not overwrite:
+        raise UsageError(
+            f"--output={output}: it was made with another configuration"
+            f" ({_differences(held, wanted)}); choose another folder, or replace it with"
+            " --overwrite"
+        )
+    return False
 
 
 def _existing(output: str) -> Iterator[str]:

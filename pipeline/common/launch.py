@@ -19,7 +19,7 @@ from pipeline.common import books, claims, failures, locks, memory, progress, ru
 from pipeline.common.paths import absolute
 from transforms import files
 from transforms.commandline import Exit
-from transforms.errors import UsageError
+from transforms.errors import JobError, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +154,11 @@ def _run(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> No
 
 def _close(job: Job) -> Exit:
     report = run_report.read(job.output)
+    if "books" not in report:
+        raise JobError(
+            f"{files.join(job.output, run_report.NAME)}: the counts of the run are gone; what it"
+            " committed is there, and the same command counts anew"
+        )
     balance = books.from_json(report["books"])
     counts = balance.images
     manifest = files.join(job.output, job.manifest)

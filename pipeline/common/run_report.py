@@ -38,9 +38,9 @@ def record(output: str, books: Books, rejects: Iterable[Reject], **facts: Any) -
 
 
 def read(output: str) -> dict[str, Any]:
-    """Return the report of the last run; empty where there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        return json.loads(files.read_bytes(files.join(output, NAME)))
+    """Return the report of the last run, empty where there is none; OSError if none can be read."""
+    with contextlib.suppress(ValueError):
+        return json.loads(files.read_if_there(files.join(output, NAME)) or b"{}")
     return {}
 
 
@@ -62,7 +62,10 @@ def close(
         message: why it failed.
         metrics_file: where to write the metrics; empty for beside the output.
     """
-    counts = read(output)
+    counts: dict[str, Any] = {}
+    # That the store did not answer may be what there is to tell.
+    with contextlib.suppress(OSError):
+        counts = read(output)
     seconds = time.time() - started
     done = counts.get("books", {}).get("images", {}).get("done", 0)
     report = {

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.common import run_report, tables
-from pipeline.common.books import Books
+from pipeline.common.books import Books, none_left
 from pipeline.common.locks import Hold
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
@@ -47,7 +47,8 @@ def commit(
 
     Raises:
         UsageError: nothing is left to write.
-        JobError: the books do not balance, or another run has taken the output over.
+        JobError: likewise, and another run may get an image; or the books do not balance; or
+            another run has taken the output over.
     """
     hold.check()
     reports = sorted(reports, key=lambda report: report.file)
@@ -59,11 +60,7 @@ def commit(
     }
     books = balance(reports, lost, copies, listed, captions_read)
     if not books.images["done"]:
-        codes = ", ".join(sorted({reject.code.value for reject in rejects}))
-        raise UsageError(
-            f"no image is left: all of the {listed} images were rejected ({codes});"
-            f" {output}/rejects.parquet has a line on each"
-        )
+        raise none_left(listed, rejects, files.join(output, "rejects.parquet"))
     if not any(report.group == "train" and report.images for report in reports):
         raise UsageError(NO_TRAIN)
     written["duplicates.parquet"] = tables.write(

@@ -325,6 +325,19 @@ def test_exports_follow_the_table(run: Run, images: Path, output: Path) -> None:
     assert len(json.loads((output / "captions.coco.json").read_text())) == len(rows(output))
 
 
+def test_a_first_night_on_which_no_image_can_be_read_is_no_wrong_usage(
+    run: Run, images: Path, output: Path
+) -> None:
+    for path in images.iterdir():
+        path.unlink()
+    (images / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(UsageError, match=r"no image is left.*\(image_not_an_image\)"):
+        run()
+    (images / "late.jpg").symlink_to(images.parent / "elsewhere.jpg")
+    with pytest.raises(JobError, match=f"{output}/rejects.parquet has a line on each; the same"):
+        run()
+
+
 def test_too_many_rejects_have_a_status_of_their_own(run: Run, output: Path) -> None:
     assert run("--max_reject_fraction=0.1") is Exit.TOO_MANY_REJECTS
     assert run("--max_reject_fraction=0.2") is Exit.DONE

@@ -8,13 +8,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.common import claims
 from tests.faults import inputs
 from tests.faults.bucket import Bucket, no_fault
 from tests.faults.jobs import run_job
 from tests.faults.warm import WarmPython
 from tests.transforms.sources.archives import write_tar, write_zip
-from transforms import captions_table, files
+from transforms import captions_table, files, manifests
 from transforms.dataset import open_dataset
+from transforms.errors import UsageError
 
 UNITS = ["--unit_size=5", "--batch_size=4"]
 
@@ -123,6 +125,22 @@ def test_images_that_the_store_refuses_are_captioned_by_the_next_run(
     bucket.fault = no_fault
     run_job(job, tmp_path, environment=bucket.environment, warm=warm).check()
     assert len(captions("gs://bucket/refused")) == 14
+
+
+def test_what_the_store_refuses_is_not_taken_for_what_is_not_there(
+    bucket: Bucket, stored: Path
+) -> None:
+    files.write_json("gs://bucket/claimed/configuration.json", {"job": "a"})
+    bucket.fault = lambda method, path: 403 if "manifest.json" in path or "claimed" in path else 0
+    for folder in ("captioner", "nothing"):
+        with pytest.raises(OSError, match=f"gs://bucket/{folder}/manifest.json"):
+            manifests.read(f"gs://bucket/{folder}", "manifest.json", "a", "make one")
+    with pytest.raises(OSError, match=r"gs://bucket/claimed/configuration\.json"):
+        claims.claim("gs://bucket/claimed", {"job": "a"}, overwrite=False)
+    bucket.fault = no_fault
+    with pytest.raises(UsageError, match=r"there is no manifest\.json: make one"):
+        manifests.read("gs://bucket/captioner", "manifest.json", "a", "make one")
+    claims.claim("gs://bucket/claimed", {"job": "a"}, overwrite=False)
 
 
 def test_archives_in_a_store_that_fails_half_way_are_captioned_in_the_end(

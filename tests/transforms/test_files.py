@@ -92,3 +92,12 @@ def test_deleting_twice_is_no_error(tmp_path: Path) -> None:
     files.delete(path)
     files.delete(path)
     assert not files.exists(path)
+
+
+def test_what_is_not_there_is_told_from_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    assert files.read_if_there(str(tmp_path / "a")) == b"x"
+    assert files.read_if_there(str(tmp_path / "b")) is None
+    assert files.read_if_there(str(tmp_path / "a" / "b")) is None
+    with pytest.raises(IsADirectoryError):
+        files.read_if_there(str(tmp_path))

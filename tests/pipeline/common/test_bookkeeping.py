@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.common import claims, progress, units
-from pipeline.common.books import Books
+from pipeline.common.books import Books, none_left
 from transforms.errors import JobError, UsageError
 from transforms.rejects import Reject, RejectCode
 
@@ -67,6 +67,17 @@ def test_books_that_do_not_balance_name_the_difference() -> None:
         Books({**images, "done": 6}, {}).check()
     with pytest.raises(JobError, match="captions"):
         Books(images, {"listed": 1, "done": 0, "rejected": 0, "duplicates": 0}).check()
+
+
+def test_a_job_without_images_may_fare_better_where_the_store_failed() -> None:
+    def failure(*reasons: tuple[str, RejectCode]) -> Exception:
+        return none_left(9, [Reject("a", "/a", *reason, "") for reason in reasons], "r.parquet")
+
+    broken, busy = ("decode", RejectCode.IMAGE_EMPTY), ("read", RejectCode.IMAGE_UNREADABLE)
+    named = ("join", RejectCode.IMAGE_MISSING)
+    assert type(failure(broken, named)) is UsageError
+    assert type(failure(broken, busy)) is JobError
+    assert "(image_empty, image_unreadable)" in str(failure(broken, busy))
 
 
 def test_missing_images_count_as_rejects() -> None:

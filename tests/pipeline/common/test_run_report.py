@@ -5,13 +5,15 @@ import math
 import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.common import run_report
+from pipeline.common import launch, run_report
 from pipeline.common.books import Books
 from transforms.commandline import Exit
+from transforms.errors import JobError
 from transforms.rejects import Reject, RejectCode
 
 BOOKS = Books({"listed": 5, "done": 2, "rejected": 2, "duplicates": 0, "committed": 1}, {})
@@ -44,6 +46,15 @@ def test_a_finished_run_tells_counts_times_and_status(tmp_path: Path) -> None:
     assert found["beamcap_table_rows", frozenset(labels)] == 9
     assert found["beamcap_images", frozenset({*labels, ("outcome", "committed")})] == 1
     assert found["beamcap_rejects", frozenset({*labels, ("code", "image_empty")})] == 2
+
+
+def test_counts_that_cannot_be_read_are_told_in_one_line(tmp_path: Path) -> None:
+    job = launch.Job("caption", str(tmp_path), {}, "captions.json")
+    with pytest.raises(JobError, match=r"run\.json: the counts of the run are gone"):
+        launch._close(job)
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(OSError, match=r"run\.json"):
+        launch._close(job)
 
 
 def test_a_failed_run_tells_that_and_no_counts(tmp_path: Path) -> None:
