@@ -68,6 +68,7 @@ def start(
         JobError: likewise.
     """
     if flags.dry_run:
+        claims.check(job.output, job.configuration, flags.overwrite)
         print(dry_run(build_dry_run, options))
         return Exit.DONE
     job = dataclasses.replace(

@@ -346,8 +346,9 @@ def test_too_many_rejects_have_a_status_of_their_own(run: Run, output: Path) -> 
 def test_a_folder_of_something_else_is_refused(run: Run, output: Path) -> None:
     output.mkdir()
     (output / "thesis.txt").write_text("x")
-    with pytest.raises(UsageError, match="files that are not of this job"):
-        run()
+    for flags in ((), ("--dry_run",)):
+        with pytest.raises(UsageError, match="files that are not of this job"):
+            run(*flags)
     assert [path.name for path in output.iterdir()] == ["thesis.txt"]
     (output / "thesis.txt").unlink()
     (output / "configuration.json").write_text('{"job": "pipeline.preprocess"}')
