@@ -134,18 +134,13 @@ def _changed(settings: Settings, manifest: dict[str, Any]) -> bool:
     """Whether a generation is to be made: the table or what lies beside it is not as it was."""
     if not settings.base or settings.overwrite:
         return True
-    try:
-        before = parts.read_generation(settings.output, settings.base)
-    except FileNotFoundError:
-        # This step has run before, and its successor has swept what it came from.
+    before = captions_table.newest(settings.output)
+    if before is None or before["generation"] != settings.base:
+        # This step has run before.
         return True
     if any(before.get(field) != manifest[field] for field in ("parts", "files")):
         return True
-    beside = before["exports"]
-    return not all(
-        name in beside and files.exists(files.join(settings.output, name))
-        for name in exports.wanted(settings)
-    )
+    return exports.stale(settings, before["exports"])
 
 
 def _retained(settings: Settings, newest: int) -> set[str]:

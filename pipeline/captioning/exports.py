@@ -1,8 +1,9 @@
 """What is written beside a captions table for people and other tools, under names that stay."""
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.captioning import page
@@ -13,6 +14,7 @@ from transforms.sources import stem
 PAGE = "captions.html"
 # What the page shows, kept so that the next one reads no picture twice.
 THUMBNAILS = "captions.thumbnails.json"
+_CHUNK = 1024 * 1024
 NAMES = {"jsonl": "captions.jsonl", "coco": "captions.coco.json"}
 
 
@@ -20,6 +22,20 @@ def wanted(settings: Settings) -> list[str]:
     """Return the names of the files that a run is to write beside the table."""
     page_files = [PAGE, THUMBNAILS] if settings.page_images else []
     return [NAMES[export] for export in settings.exports] + page_files
+
+
+def stale(settings: Settings, written: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether what lies beside the table is not what a run is to leave there.
+
+    Args:
+        settings: of the job.
+        written: what the newest generation says that it wrote; somebody may have gone back to it.
+    """
+    if written.keys() != set(wanted(settings)):
+        return True
+    if PAGE in written and written[PAGE].get("images") != settings.page_images:
+        return True
+    return not all(_is(files.join(settings.output, name), facts) for name, facts in written.items())
 
 
 def write(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
@@ -51,7 +67,7 @@ def _page(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
     html = page.render(chosen, small, "Captions", total, settings.language)
     return {
         THUMBNAILS: files.write_json(path, small),
-        PAGE: files.write_bytes(page_path, html.encode()),
+        PAGE: {**files.write_bytes(page_path, html.encode()), "images": settings.page_images},
     }
 
 
@@ -101,6 +117,20 @@ def _stream(path: str, pieces: Iterable[bytes]) -> dict[str, Any]:
         for piece in pieces:
             stream.write(piece)
     return {"bytes": stream.size, "sha256": stream.sha256}
+
+
+def _is(path: str, facts: Mapping[str, Any]) -> bool:
+    """Whether a file is there and has the content that a manifest tells of."""
+    try:
+        if files.stat(path).size != facts["bytes"]:
+            return False
+        digest = hashlib.sha256()
+        with files.open_read(path) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest() == facts["sha256"]
+    except FileNotFoundError:
+        return False
 
 
 def _json(value: Any) -> bytes:

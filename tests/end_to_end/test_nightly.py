@@ -325,6 +325,22 @@ def test_exports_follow_the_table(run: Run, images: Path, output: Path) -> None:
     assert len(json.loads((output / "captions.coco.json").read_text())) == len(rows(output))
 
 
+def test_exports_follow_the_table_back_to_an_older_generation(
+    run: Run, images: Path, output: Path
+) -> None:
+    flags = ("--export=jsonl", "--page_images=2")
+    run(*flags)
+    first = rows(output)
+    (images / "1.jpg").unlink()
+    run(*flags, "--overwrite")
+    assert (output / "captions.jsonl").read_text().count("\n") == len(first) - 1
+    shutil.copy(output / "generations" / "1.json", output / "captions.json")
+    (images / "4.jpg").unlink()
+    run(*flags)
+    lines = (output / "captions.jsonl").read_text().splitlines()
+    assert {json.loads(line)["key"]: json.loads(line) for line in lines} == rows(output) == first
+
+
 def test_a_first_night_on_which_no_image_can_be_read_is_no_wrong_usage(
     run: Run, images: Path, output: Path
 ) -> None:

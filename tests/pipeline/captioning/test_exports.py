@@ -1,0 +1,50 @@
+"""What lies beside a captions table, and when it is to be written again."""
+
+import dataclasses
+from pathlib import Path
+
+from pipeline.captioning import exports
+from pipeline.captioning.settings import Settings
+from transforms.search import SearchOptions
+
+
+def settings(folder: Path) -> Settings:
+    """Return settings that want a page and an export."""
+    return Settings(
+        images=("/photos",),
+        output=str(folder),
+        captioners=("/captioner",),
+        captioner_digest="0",
+        search=SearchOptions(),
+        banned_words=(),
+        required_words=(),
+        details=(),
+        exports=("coco",),
+        page_images=3,
+        unit_size=10,
+        truncated="reject",
+        batch_size=4,
+    )
+
+
+def test_exports_are_stale_when_they_are_not_what_was_written_or_is_wanted(tmp_path: Path) -> None:
+    job = settings(tmp_path)
+    assert exports.stale(job, {})
+    written = exports.write(job, [])
+    assert not exports.stale(job, written)
+    for change in (
+        {"page_images": 4},
+        {"page_images": 0},
+        {"exports": ()},
+        {"exports": ("jsonl",)},
+    ):
+        assert exports.stale(dataclasses.replace(job, **change), written), change
+    page = tmp_path / exports.PAGE
+    content = page.read_bytes()
+    for other in (content[:-1], bytes(reversed(content))):
+        page.write_bytes(other)
+        assert exports.stale(job, written)
+    page.write_bytes(content)
+    assert not exports.stale(job, written)
+    page.unlink()
+    assert exports.stale(job, written)
