@@ -6,6 +6,7 @@ those that are kept. A reader who has a manifest sees that generation, whole, wh
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ from transforms.errors import UsageError
 
 MANIFEST = "captions.json"
 FORMAT = "beamcap.captions"
+_GENERATION = re.compile(r"(\d+)\.json")
 REMEDY = "make the table with `python -m pipeline.caption`"
 
 
@@ -40,10 +42,20 @@ def newest(folder: str) -> dict[str, Any] | None:
     try:
         manifest = json.loads(content)
     except ValueError as error:
-        raise UsageError(f"{path}: this is not JSON ({error}); {REMEDY} anew") from error
+        raise UsageError(
+            f"{path}: this is not JSON ({error}); copy the newest of generations/ over it, or begin"
+            " the table anew with --overwrite"
+        ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise UsageError(f"{path}: this is not a manifest of a {FORMAT}; choose another folder")
     return manifest
+
+
+def kept(folder: str) -> list[int]:
+    """Return the numbers of the generations of a table that are kept, the oldest first."""
+    first = files.join(folder, "generations", "")
+    names = [info.path.removeprefix(first) for info in files.list_files(folder)]
+    return sorted(int(match[1]) for name in names if (match := _GENERATION.fullmatch(name)))
 
 
 def rows(folder: str, generation: int | None = None) -> Iterator[dict[str, Any]]:

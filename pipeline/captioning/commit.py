@@ -77,7 +77,7 @@ def commit(
     manifest = _manifest(settings, made, {name: facts}, books, rejects)
     changed = _changed(settings, manifest)
     if changed:
-        manifest["exports"] = exports.write(settings, manifest["data"])
+        manifest["exports"] = exports.write(settings, manifest)
         hold.check()
         for place in (settings.base + 1, None):
             path = files.join(output, captions_table.manifest_name(place))

@@ -89,17 +89,17 @@ def write(
     """
     source, found = element
     copies = sorted(found, key=lambda copy: copy.ref)
-    entry = base[source].entry
+    part = base[source]
     captioned = [copy for copy in copies if copy.reject is None]
     wanted = {copy.key for copy in captioned}
-    data = entry["data"] if wanted else None
-    have = {row["key"]: row for row in parts.read(output, data) if row["key"] in wanted}
+    known = parts.read(output, part, "data") if wanted else []
+    have = {row["key"]: row for row in known if row["key"] in wanted}
     rows = [{**have[c.key], "key": c.ref.key, "uri": c.ref.uri} for c in captioned]
     index = [index_line(copy.sha256, copy.ref, copy.reject) for copy in copies]
     name = units.digest("copies-1", generation, source, rows, index)
-    facts = {field: entry[field] for field in ("model", "policy")}
-    part = parts.write(output, name, rows, index, {**facts, "generation": generation})
-    return PartReport(name, part, done=len(rows))
+    facts = {field: part.entry[field] for field in ("model", "policy")}
+    made = parts.write(output, name, rows, index, {**facts, "generation": generation})
+    return PartReport(name, made, done=len(rows))
 
 
 def _preference(entry: Entry) -> tuple[bool, str, str]:

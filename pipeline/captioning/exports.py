@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.captioning import page
+from pipeline.captioning import page, parts
 from pipeline.captioning.settings import Settings
-from transforms import captions_table, files
+from transforms import files
 from transforms.sources import stem
 
 PAGE = "captions.html"
@@ -38,12 +38,12 @@ def stale(settings: Settings, written: Mapping[str, Mapping[str, Any]]) -> bool:
     return not all(_is(files.join(settings.output, name), facts) for name, facts in written.items())
 
 
-def write(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
+def write(settings: Settings, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Write what is wanted, and remove what an earlier run wrote and none renews.
 
     Args:
         settings: of the job.
-        data: the table's files, in their order.
+        manifest: of the generation.
 
     Returns:
         The facts of each file by its name.
@@ -52,17 +52,17 @@ def write(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
     for name in {*NAMES.values(), PAGE, THUMBNAILS} - {*names}:
         files.delete(files.join(output, name))
     written = {
-        name: _stream(files.join(output, name), lines(rows(output, data)))
+        name: _stream(files.join(output, name), lines(rows(output, manifest)))
         for name, lines in _FORMATS.items()
         if name in names
     }
-    return written | (_page(settings, data) if settings.page_images else {})
+    return written | (_page(settings, manifest) if settings.page_images else {})
 
 
-def _page(settings: Settings, data: list[str]) -> dict[str, dict[str, Any]]:
+def _page(settings: Settings, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Write the page, and the thumbnails that are on it."""
     page_path, path = (files.join(settings.output, name) for name in (PAGE, THUMBNAILS))
-    chosen, total = page.choose(rows(settings.output, data), settings.page_images)
+    chosen, total = page.choose(rows(settings.output, manifest), settings.page_images)
     small = page.thumbnails(chosen, {} if settings.overwrite else _known(path))
     html = page.render(chosen, small, "Captions", total, settings.language)
     return {
@@ -79,11 +79,10 @@ def _known(path: str) -> dict[str, str]:
     return known if isinstance(known, dict) else {}
 
 
-def rows(output: str, data: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of files of a table."""
-    for file in data:
-        with files.open_read(files.join(output, file)) as stream:
-            yield from captions_table.read_rows(stream)
+def rows(output: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a generation, in their order; raises JobError of a file that is damaged."""
+    for name in manifest["data"]:
+        yield from parts.read_file(output, name, manifest["files"][name])
 
 
 def image_id(key: str) -> int | str:

@@ -15,6 +15,7 @@ from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.common.sums import counted
 from transforms import captions_table
+from transforms.errors import UsageError
 
 
 def build(
@@ -71,10 +72,17 @@ def based(settings: Settings) -> Settings:
     """Return the settings with the number of the generation that is there.
 
     Raises:
-        UsageError: the output is no captions table.
+        UsageError: the output is no captions table, and is not to become one anew.
+        OSError: the store does not answer.
     """
-    manifest = captions_table.newest(settings.output)
-    return dataclasses.replace(settings, base=manifest.get("generation", 0) if manifest else 0)
+    try:
+        manifest = captions_table.newest(settings.output) or {}
+        base = manifest.get("generation", 0)
+    except UsageError:
+        if not settings.overwrite:
+            raise
+        base = max(captions_table.kept(settings.output), default=0)
+    return dataclasses.replace(settings, base=base)
 
 
 def build_dry_run(

@@ -49,8 +49,8 @@ def merge(group: Iterable[tuple[str, Part]], output: str, generation: int) -> Me
         generation: the number of the generation that is being made.
     """
     group = tuple(group)
-    rows = [row for _, part in group for row in parts.read(output, part.entry["data"])]
-    index = [line for _, part in group for line in parts.read(output, part.entry["index"])]
+    rows = [row for _, part in group for row in parts.read(output, part, "data")]
+    index = [line for _, part in group for line in parts.read(output, part, "index")]
     names = tuple(name for name, _ in group)
     name = units.digest("merged-1", generation, names)
     facts = {field: group[0][1].entry[field] for field in ("model", "policy")}

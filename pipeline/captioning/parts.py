@@ -6,7 +6,9 @@ reading it, an image that the listing shows unchanged. Both files are never chan
 which only some images stay is written anew.
 """
 
+import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +19,7 @@ from pipeline.captioning import details
 from pipeline.captioning.elements import Entry, Kept, Part, PartReport
 from pipeline.common import tables, units
 from transforms import captions_table, files
+from transforms.errors import JobError
 from transforms.rejects import Reject, RejectCode
 
 CAPTIONS_SCHEMA = pa.schema(
@@ -115,9 +118,17 @@ def read_generation(output: str, generation: int) -> dict[str, Any]:
 
 
 def read_entries(named: tuple[str, Part], output: str) -> Iterator[Entry]:
-    """Yield what a part has committed."""
+    """Yield what a part has committed.
+
+    A part whose index is damaged counts as not committed, like one that lost a file.
+    """
     name, part = named[0], named[1].entry
-    for line in read(output, part["index"]):
+    try:
+        index = read(output, named[1], "index")
+    except JobError as error:
+        logging.warning("%s", error)
+        return
+    for line in index:
         reject = None
         if line["code"]:
             code = RejectCode(line["code"])
@@ -149,7 +160,7 @@ def carry(
     name = kept[0]
     stay = {image.key: image for image in sorted(kept[1])}
     part = base[name]
-    index = [line for line in read(output, part.entry["index"]) if line["key"] in stay]
+    index = [line for line in read(output, part, "index") if line["key"] in stay]
     lines = [
         {**line, "size": stay[line["key"]].size, "modified": stay[line["key"]].modified}
         for line in index
@@ -170,7 +181,7 @@ def _rewrite(name: str, part: Part, lines: list[dict[str, Any]], rows: int, outp
     """Write what stays of a part; the data file is kept where all of its rows stay."""
     if rows != part.entry["rows"]:
         keys = {line["key"] for line in lines}
-        stay = [row for row in read(output, part.entry["data"]) if row["key"] in keys]
+        stay = [row for row in read(output, part, "data") if row["key"] in keys]
         facts = {field: part.entry[field] for field in ("model", "policy", "generation")}
         return write(output, name, stay, lines, facts)
     index, data = f"index/{name}.parquet", part.entry["data"]
@@ -184,9 +195,30 @@ def _table(output: str, name: str, schema: pa.Schema, rows: list[dict[str, Any]]
     return tables.write(files.join(output, name), schema, rows)
 
 
-def read(output: str, name: str | None) -> list[dict[str, Any]]:
-    """Return the lines of a part's file; a part without rows has no data file, and none."""
-    if name is None:
-        return []
-    with files.open_read(files.join(output, name)) as stream:
-        return pq.read_table(stream).to_pylist()
+def read(output: str, part: Part, kind: str) -> list[dict[str, Any]]:
+    """Return the lines of a part's `index`, or its rows, the `data`; it may have none of these.
+
+    Raises:
+        JobError: the file is not the one that the manifest names.
+        OSError: the store does not answer.
+    """
+    name = part.entry[kind]
+    return read_file(output, name, part.files[name]) if name else []
+
+
+def read_file(output: str, name: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the lines of a file of a table; see `read`.
+
+    Args:
+        output: of the job.
+        name: of the file.
+        facts: what the manifest says of it.
+    """
+    path = files.join(output, name)
+    content = files.read_bytes(path)
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+        raise JobError(
+            f"{path}: the file is damaged; without it the same command makes its rows again:"
+            " remove it"
+        )
+    return pq.read_table(pa.BufferReader(content)).to_pylist()

@@ -291,6 +291,45 @@ def test_a_lost_data_file_is_made_again(run: Run, output: Path) -> None:
     assert rows(output) == before
 
 
+def flip(path: Path) -> None:
+    """Damage a file that keeps its size."""
+    content = bytearray(path.read_bytes())
+    content[20] ^= 255
+    path.write_bytes(content)
+
+
+def test_a_damaged_file_is_named_and_its_rows_are_made_again(
+    run: Run, output: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run()
+    before = rows(output)
+    part = next(part for part in manifest(output)["parts"].values() if part["data"])
+    flip(output / part["index"])
+    assert run() is Exit.DONE
+    assert f"{output}/{part['index']}: the file is damaged" in caplog.text
+    assert books(output)["done"] == part["rows"]
+    assert rows(output) == before
+    # What rows are made of is only read where some of them change or are told of.
+    data = manifest(output)["data"][0]
+    flip(output / data)
+    assert run() is Exit.DONE
+    with pytest.raises(JobError, match=f"{output}/{data}: the file is damaged.*remove it"):
+        run("--export=jsonl")
+    (output / data).unlink()
+    assert run("--export=jsonl") is Exit.DONE
+    assert rows(output) == before
+
+
+def test_a_damaged_manifest_is_in_nobody_s_way_who_begins_anew(run: Run, output: Path) -> None:
+    run()
+    (output / "captions.json").write_text('{"format": ')
+    with pytest.raises(UsageError, match=r"captions\.json: this is not JSON.*--overwrite"):
+        run()
+    assert run("--overwrite") is Exit.DONE
+    assert manifest(output)["generation"] == 2
+    assert len(rows(output)) == len(rows(output, 1)) == 7
+
+
 def test_overwriting_begins_a_table_anew(run: Run, images: Path, output: Path) -> None:
     run()
     (images / "3.jpg").unlink()

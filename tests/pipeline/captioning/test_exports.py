@@ -30,7 +30,7 @@ def settings(folder: Path) -> Settings:
 def test_exports_are_stale_when_they_are_not_what_was_written_or_is_wanted(tmp_path: Path) -> None:
     job = settings(tmp_path)
     assert exports.stale(job, {})
-    written = exports.write(job, [])
+    written = exports.write(job, {"data": []})
     assert not exports.stale(job, written)
     for change in (
         {"page_images": 4},
