@@ -62,7 +62,7 @@ class CaptionUnit(beam.DoFn):
         again = {reject.key for reject in report.rejects if reject.code.retryable}
         for content in unit.contents:
             for entry in content.replaced:
-                if entry.key in again and entry.reject is None:
+                if entry.key in again:
                     yield pvalue.TaggedOutput(compare.KEPT, compare.keep(entry))
 
 
@@ -141,7 +141,8 @@ def caption_unit(
             "generation": settings.base + 1,
         }
         part = parts.write(settings.output, name, rows, index, made)
-        facts = {"name": name, "entry": part.entry, "files": part.files}
+        different = len({line["sha256"] for line in index})
+        facts = {"name": name, "entry": part.entry, "files": part.files, "contents": different}
     return UnitReport(
         group="captions",
         file=f"data/{name}.parquet" if rows else "",
@@ -154,14 +155,8 @@ def caption_unit(
 
 
 def unit_name(unit: Unit, settings: Settings) -> str:
-    """Return the digest of everything that shapes a unit's file."""
-    return units.digest(
-        "captions-3",
-        settings.base,
-        settings.model(),
-        settings.policy(),
-        settings.batch_size,
-        settings.engine,
+    """Return the digests of everything that shapes a unit's files, its images' behind."""
+    return settings.making() + units.digest(
         [
             (content.sha256, [(ref.key, ref.uri) for ref in content.refs])
             for content in unit.contents

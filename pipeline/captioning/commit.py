@@ -57,7 +57,7 @@ def commit(
     books = Books(
         images={
             "listed": listed,
-            "done": sum(r.images for r in reports) + sum(r.done for r in remade),
+            "done": sum(r.images for r in reports) + sum(r.done + r.resumed for r in remade),
             "rejected": len(rejects),
             "duplicates": 0,
             "committed": sum(report.committed for report in remade),
@@ -91,6 +91,7 @@ def commit(
         generation=newest,
         rows=manifest["rows"],
         rows_not_listed=sum(report.others for report in remade),
+        resumed=sum(report.resumed for report in remade),
         performance=performance.as_json(),
     )
     sweep(hold, FOLDERS, _retained(settings, newest))

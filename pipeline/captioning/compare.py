@@ -37,21 +37,23 @@ class Compare(beam.DoFn):
         """Yield what is to become of the images of one key."""
         found = element[1]
         listed: list[ImageRef] = sorted(found["listed"])
-        committed: list[Entry] = list(found["committed"])
+        # What is committed goes before what is fresh: it is what an undisturbed run would keep.
+        known: tuple[Entry, ...] = tuple(
+            sorted(found["committed"], key=lambda entry: (entry.fresh, entry.part))
+        )
         for other in listed[1:]:
             message = f"{listed[0].uri} has the same key"
             reject = Reject(other.key, other.uri, "list", RejectCode.IMAGE_AMBIGUOUS, message)
             yield pvalue.TaggedOutput(REJECTS, reject)
-        entry = committed[0] if committed else None
         if not listed:
-            if entry is not None and entry.reject is None:
-                yield pvalue.TaggedOutput(KEPT, keep(entry))
+            yield from (pvalue.TaggedOutput(KEPT, keep(entry)) for entry in with_rows(known))
             return
         ref = listed[0]
-        if entry is None or self._settings.recaption == "all" or not unchanged(ref, entry):
-            yield pvalue.TaggedOutput(UNREAD, (ref, entry))
+        seen = next((entry for entry in known if unchanged(ref, entry)), None)
+        if seen is None or self._settings.recaption == "all":
+            yield pvalue.TaggedOutput(UNREAD, (ref, known))
         else:
-            yield from settle((ref, entry), entry.sha256, self._settings)
+            yield from settle((ref, known), seen.sha256, self._settings)
 
 
 class Fingerprint(beam.DoFn):
@@ -63,19 +65,20 @@ class Fingerprint(beam.DoFn):
     def process(self, several: list[Found]) -> Iterator[Any]:
         """Yield what is to become of some images."""
         results = fingerprints.fingerprint_all([ref for ref, _ in several], self._readers)
-        for (ref, entry), result in zip(several, results, strict=True):
+        for found, result in zip(several, results, strict=True):
             if not isinstance(result, Reject):
-                yield from settle((ref, entry), result, self._settings)
+                yield from settle(found, result, self._settings)
                 continue
             yield pvalue.TaggedOutput(REJECTS, result)
-            if entry is not None and entry.reject is None and result.code.retryable:
-                yield pvalue.TaggedOutput(KEPT, keep(entry))
+            if result.code.retryable:
+                yield from (pvalue.TaggedOutput(KEPT, keep(entry)) for entry in with_rows(found[1]))
 
 
 def settle(found: Found, sha256: str, settings: Settings) -> Iterator[Any]:
     """Yield what is to become of an image whose content is known."""
-    ref, entry = found
-    if entry is None or not holds(ref, entry, sha256, settings):
+    ref, known = found
+    entry = next((entry for entry in known if holds(ref, entry, sha256, settings)), None)
+    if entry is None:
         yield pvalue.TaggedOutput(WORK, (bytes.fromhex(sha256), found))
         return
     if entry.reject is not None:
@@ -84,21 +87,32 @@ def settle(found: Found, sha256: str, settings: Settings) -> Iterator[Any]:
 
 
 def unchanged(ref: ImageRef, entry: Entry) -> bool:
-    """Whether the listing shows the image that was committed; never so without a time."""
+    """Whether the listing shows the image of an entry; never so without a time."""
     seen = (ref.uri, ref.size, ref.modified)
     return seen == (entry.uri, entry.size, entry.modified) and ref.modified != 0
 
 
 def holds(ref: ImageRef, entry: Entry, sha256: str, settings: Settings) -> bool:
-    """Whether what was committed of an image is what this run would want of it."""
-    if (ref.uri, sha256) != (entry.uri, entry.sha256) or settings.recaption == "all":
-        return False
+    """Whether an entry is what this run would want of an image."""
+    same = (ref.uri, sha256) == (entry.uri, entry.sha256)
+    return same and wanted(entry, settings)
+
+
+def wanted(entry: Entry, settings: Settings) -> bool:
+    """Whether an entry is what this run would make of its bytes, or takes in place of that."""
+    if entry.fresh or settings.recaption == "all":
+        return entry.fresh
     if entry.reject is not None:
         return entry.policy == settings.policy()
     return settings.recaption == "never" or entry.model == settings.model()
 
 
+def with_rows(known: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield the entries of images that have a row in the generation that is there."""
+    return (entry for entry in known if entry.reject is None and not entry.fresh)
+
+
 def keep(entry: Entry, ref: ImageRef | None = None) -> Kept:
-    """Return that an entry stays, with what the listing says now if it counts as committed."""
+    """Return that an entry stays, with what the listing says now if it counts as done."""
     size, modified = (entry.size, entry.modified) if ref is None else (ref.size, ref.modified)
     return Kept(entry.part, entry.key, size, modified, counted=ref is not None)

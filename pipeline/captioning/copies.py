@@ -62,18 +62,15 @@ class Divide(beam.DoFn):
             yield Content(
                 sha256,
                 refs=tuple(ref for ref, _ in found),
-                replaced=tuple(entry for _, entry in found if entry is not None),
+                replaced=tuple(entry for _, known in found for entry in compare.with_rows(known)),
             )
 
 
 def usable(entry: Entry, settings: Settings) -> bool:
-    """Whether what is committed of an image is what this run would make of its bytes."""
-    if settings.recaption == "all":
-        return False
-    if entry.reject is not None:
-        # What the decoder says is of the bytes; a damaged archive is of the place.
-        return entry.reject.stage == "decode" and entry.policy == settings.policy()
-    return settings.recaption == "never" or entry.model == settings.model()
+    """Whether other names of an image's bytes can have what is known of it."""
+    # What the decoder says is of the bytes; a damaged archive is of the place.
+    placed = entry.reject is not None and entry.reject.stage != "decode"
+    return not placed and compare.wanted(entry, settings)
 
 
 def write(
@@ -83,7 +80,7 @@ def write(
 
     Args:
         element: name of that other part, and what is to be copied.
-        base: the parts of the generation before, by name.
+        base: the parts that there are, by name.
         output: of the job.
         generation: the number of the generation that is being made.
     """
@@ -102,6 +99,6 @@ def write(
     return PartReport(name, made, done=len(rows))
 
 
-def _preference(entry: Entry) -> tuple[bool, str, str]:
+def _preference(entry: Entry) -> tuple[bool, bool, str, str, str]:
     # A row of a run that accepted what another refused counts as it does for its own name.
-    return entry.reject is not None, entry.key, entry.uri
+    return entry.reject is not None, entry.fresh, entry.key, entry.uri, entry.part

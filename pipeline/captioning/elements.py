@@ -10,7 +10,7 @@ from transforms.sources import ImageRef
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry(Pickled):
-    """What an earlier run committed of an image: a line of a part's index.
+    """What an earlier run committed or finished of an image: a line of a part's index.
 
     Attributes:
         key: the image's key.
@@ -22,6 +22,8 @@ class Entry(Pickled):
         model: digest of the captioner and the search that made its row.
         policy: digest of what decided which images are refused.
         reject: why it has no row; None where it has one.
+        fresh: whether it is of no generation yet: an interrupted run has finished it for the one
+            that is being made.
     """
 
     key: str
@@ -33,6 +35,7 @@ class Entry(Pickled):
     model: str
     policy: str
     reject: Reject | None
+    fresh: bool = False
 
 
 @dataclasses.dataclass(frozen=True, order=True, slots=True)
@@ -44,8 +47,8 @@ class Kept(Pickled):
         key: the image's.
         size: bytes, as the listing says now.
         modified: as the listing says now.
-        counted: whether it is one of the listed images that count as already committed; not so
-            where it has vanished, or where this run rejects it.
+        counted: whether it is one of the listed images that count as already done; not so where
+            it has vanished, or where this run rejects it.
     """
 
     part: str
@@ -55,9 +58,9 @@ class Kept(Pickled):
     counted: bool
 
 
-# A listed image, with what is committed of it, if anything is. A tuple, which runners pickle in
-# fewer bytes than any class.
-Found = tuple[ImageRef, Entry | None]
+# A listed image, with what is known of its key: what is committed, then what an interrupted run
+# has finished. A tuple, which runners pickle in fewer bytes than any class.
+Found = tuple[ImageRef, tuple[Entry, ...]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Content(Pickled):
     Attributes:
         sha256: of the bytes.
         refs: the names.
-        replaced: what is committed of those names, and kept if they cannot be read after all.
+        replaced: what has a row by those names, and keeps it if they cannot be read after all.
     """
 
     sha256: str
@@ -97,7 +100,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class PartReport:
-    """A part that a run makes of what the generation before has.
+    """A part that a run makes of what the generation before has, or an interrupted run left.
 
     Attributes:
         name: the part's.
@@ -105,6 +108,7 @@ class PartReport:
         committed: listed images among its rows, already committed.
         others: rows of images that have vanished or that this run rejects for now.
         done: listed images that got their rows in this run, copies of rows that were there.
+        resumed: listed images that an interrupted run gave their rows.
     """
 
     name: str
@@ -112,6 +116,7 @@ class PartReport:
     committed: int = 0
     others: int = 0
     done: int = 0
+    resumed: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam import pvalue
 
 from pipeline.captioning import details
 from pipeline.captioning.elements import Entry, Kept, Part, PartReport
@@ -84,17 +85,24 @@ def write(
     return Part(entry, written)
 
 
-def list_parts(base: int, output: str) -> Iterator[tuple[str, Part]]:
-    """Yield the parts of a generation whose files are all there, by name.
+def list_parts(source: int | str, output: str) -> Iterator[Any]:
+    """Yield the parts that there are already and whose files are all there, by name.
 
-    A part that lost a file counts as not committed: its images are captioned again.
+    A part that lost a file does not count: its images are captioned again. How many different
+    contents the part of a unit has goes to `contents`.
 
     Args:
-        base: number of the generation; 0 for none.
+        source: number of a generation, 0 for none; or the name of a finished unit.
         output: of the job.
     """
-    if not base:
-        return
+    if isinstance(source, int):
+        yield from _committed(source, output) if source else ()
+    elif (report := units.recorded(output, source)) is not None and report.facts:
+        yield report.facts["name"], Part(report.facts["entry"], report.facts["files"])
+        yield pvalue.TaggedOutput("contents", report.facts["contents"])
+
+
+def _committed(base: int, output: str) -> Iterator[tuple[str, Part]]:
     manifest = read_generation(output, base)
     sizes = {info.path: info.size for info in files.list_files(output)}
     for name, entry in sorted(manifest["parts"].items()):
@@ -117,8 +125,8 @@ def read_generation(output: str, generation: int) -> dict[str, Any]:
     raise FileNotFoundError(f"{output}: generation {generation} is not there any more")
 
 
-def read_entries(named: tuple[str, Part], output: str) -> Iterator[Entry]:
-    """Yield what a part has committed.
+def read_entries(named: tuple[str, Part], output: str, generation: int) -> Iterator[Entry]:
+    """Yield what a part has; `generation` is the number of the one that is being made.
 
     A part whose index is damaged counts as not committed, like one that lost a file.
     """
@@ -143,6 +151,7 @@ def read_entries(named: tuple[str, Part], output: str) -> Iterator[Entry]:
             model=part["model"],
             policy=part["policy"],
             reject=reject,
+            fresh=part["generation"] == generation,
         )
 
 
@@ -153,13 +162,14 @@ def carry(
 
     Args:
         kept: the part's name, and the images that stay.
-        base: the parts of the generation before, by name.
+        base: the parts that there are, by name.
         output: of the job.
         generation: the number of the generation that is being made.
     """
     name = kept[0]
     stay = {image.key: image for image in sorted(kept[1])}
     part = base[name]
+    fresh = part.entry["generation"] == generation
     index = [line for line in read(output, part, "index") if line["key"] in stay]
     lines = [
         {**line, "size": stay[line["key"]].size, "modified": stay[line["key"]].modified}
@@ -169,11 +179,13 @@ def carry(
     if len(lines) != part.entry["rows"] + part.entry["rejected"] or lines != index:
         name = units.digest("part-1", generation, name, lines)
         part = _rewrite(name, part, lines, len(with_rows), output)
+    counted = sum(image.counted for image in with_rows)
     return PartReport(
         name=name,
         part=part,
-        committed=sum(image.counted for image in with_rows),
-        others=sum(not image.counted for image in with_rows),
+        committed=0 if fresh else counted,
+        others=len(with_rows) - counted,
+        resumed=counted if fresh else 0,
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import Settings
 from pipeline.common import fingerprints, tables, units
 from pipeline.common.listing import list_sources
-from pipeline.common.sums import counted, summed
+from pipeline.common.sums import summed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +22,10 @@ class Plan:
     Attributes:
         units: `Unit`s of work.
         rejects: `Reject`s of listed images.
-        kept: `Kept`, what stays of the table as it is.
-        copies: (name of a part, `copies.Copy`), what other names get of the table as well.
-        base: (name, `Part`) of the table as it is.
+        kept: `Kept`, what stays of the table as it is and of what an interrupted run finished.
+        copies: (name of a part, `copies.Copy`), what other names get of that as well.
+        base: (name, `Part`) of the table as it is, and of the units that an interrupted run
+            finished.
         listed: one number, the images found.
         wanted: one number, the images to caption.
     """
@@ -39,18 +40,29 @@ class Plan:
 
 
 def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
-    """Add the planning to a pipeline; images are read by so many threads a worker."""
+    """Add the planning to a pipeline; images are read by so many threads a worker.
+
+    What the journal has is looked up here, once: a worker that looked again later would find units
+    of this very run.
+    """
     found = list_sources(pipeline, settings.images)
     images = found.images
     base = (
         pipeline
-        | "Base" >> beam.Create([0 if settings.overwrite else settings.base])
-        | "Parts" >> beam.FlatMap(parts.list_parts, settings.output)
+        | "Base"
+        >> beam.Create(
+            [
+                0 if settings.overwrite else settings.base,
+                *units.names(settings.output, settings.making()),
+            ]
+        )
+        | "Parts"
+        >> beam.FlatMap(parts.list_parts, settings.output).with_outputs("contents", main="parts")
     )
     committed = (
-        base
+        base.parts
         | "SpreadParts" >> beam.Reshuffle()
-        | "Entries" >> beam.FlatMap(parts.read_entries, settings.output)
+        | "Entries" >> beam.FlatMap(parts.read_entries, settings.output, settings.base + 1)
         | "EntryKey" >> beam.Map(lambda entry: (entry.key, entry))
     )
     # What UTF-8 cannot hold of a key is written another way in the table.
@@ -83,7 +95,12 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
         >> beam.ParDo(copies.Divide()).with_outputs(copies.COPIES, compare.REJECTS, main="contents")
     )
     contents = divided["contents"]
-    total = contents | "CountContents" >> counted()
+    # Those of finished units count too, so that others have the names that they had.
+    total = (
+        (contents | "One" >> beam.Map(lambda _: 1), base.contents)
+        | "AllContents" >> beam.Flatten()
+        | "CountContents" >> summed()
+    )
     grouped = (
         contents
         | "Bucket" >> beam.Map(bucketed, settings.unit_size, total)
@@ -96,7 +113,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
         | "Rejects" >> beam.Flatten(),
         kept=both(compare.KEPT),
         copies=divided[copies.COPIES],
-        base=base,
+        base=base.parts,
         listed=found.count,
         wanted=contents
         | "Names" >> beam.Map(lambda content: len(content.refs))

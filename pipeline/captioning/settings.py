@@ -10,6 +10,7 @@ from transforms.search import SearchOptions
 JOB = "pipeline.caption"
 WORDS, ATTENTION = "words", "attention"
 DETAILS = (WORDS, ATTENTION)
+MAKING_CHARACTERS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,15 @@ class Settings:
     def policy(self) -> str:
         """Return the digest of what decides whether an image is refused for good."""
         return units.digest("policy-1", self.truncated)
+
+    def making(self) -> str:
+        """Return the digest of what shapes a unit's files beside its images.
+
+        Units' names begin with it, so that the journal tells what an interrupted run has finished
+        of the generation that is being made, whatever images came, went or changed since.
+        """
+        binding = (self.base, self.model(), self.policy(), self.batch_size, self.engine)
+        return units.digest("captions-4", *binding)[:MAKING_CHARACTERS]
 
     def configuration(self) -> dict[str, Any]:
         """Return the flags that shaped a generation, as JSON-able values."""

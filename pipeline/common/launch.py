@@ -164,8 +164,10 @@ def _close(job: Job) -> Exit:
     counts = balance.images
     manifest = files.join(job.output, job.manifest)
     committed = f"{counts['committed']:,} already there, " if "committed" in counts else ""
+    resumed = f" ({report['resumed']:,} by an interrupted run)" if report.get("resumed") else ""
     print(
-        f"{job.name}: {counts['done']:,} images done, {committed}{counts['rejected']:,} rejected,"
+        f"{job.name}: {counts['done']:,} images done{resumed}, {committed}"
+        f"{counts['rejected']:,} rejected,"
         f" {balance.missing:,} missing, {counts['duplicates']:,} duplicates, of"
         f" {counts['listed']:,} listed -> {manifest}",
         file=sys.stderr,

@@ -67,7 +67,7 @@ def close(
     with contextlib.suppress(OSError):
         counts = read(output)
     seconds = time.time() - started
-    done = counts.get("books", {}).get("images", {}).get("done", 0)
+    done = counts.get("books", {}).get("images", {}).get("done", 0) - counts.get("resumed", 0)
     report = {
         "format": FORMAT,
         "version": 1,

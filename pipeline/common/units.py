@@ -6,11 +6,13 @@ whoever did it and whenever: the one rule that gives resume after a kill, harmle
 the same bytes with any number of workers.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import math
+import posixpath
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,7 @@ from transforms.isolation import OverdueError
 from transforms.rejects import Reject, RejectCode
 
 JOURNAL = "units"
+ENTRY = ".json"
 STARTED = ".started"
 DIGEST_CHARACTERS = 32
 
@@ -30,7 +33,8 @@ class UnitReport:
     Attributes:
         group: the split, or another name of what the file belongs to.
         file: path of the data file, relative to the output; empty where every image failed.
-        facts: records, bytes and sha256 of the data file.
+        facts: records, bytes and sha256 of the data file; where a unit has several, `files` has
+            those of each by its path.
         images: images it holds.
         captions: captions it holds.
         rejects: what it refused.
@@ -108,9 +112,17 @@ def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[Un
 def recall(output: str, name: str) -> UnitReport | None:
     """Return what the journal says of a unit, None if it is to be done.
 
-    A unit is done if its journal entry and its data file are there, and none of its rejects is
-    worth another try.
+    A unit is done if its journal entry and its files are there, and none of its rejects is worth
+    another try.
     """
+    report = recorded(output, name)
+    if report is None or any(reject.code.retryable for reject in report.rejects):
+        return None
+    return report
+
+
+def recorded(output: str, name: str) -> UnitReport | None:
+    """Return what the journal says of a unit, None unless its files are there and whole."""
     try:
         entry = json.loads(files.read_bytes(_journal_path(output, name)))
     except (OSError, ValueError):
@@ -119,11 +131,22 @@ def recall(output: str, name: str) -> UnitReport | None:
         Reject(**{**reject, "code": RejectCode(reject["code"])}) for reject in entry["rejects"]
     )
     report = UnitReport(**entry)
-    if any(reject.code.retryable for reject in report.rejects):
-        return None
-    if report.file and not files.exists(files.join(output, report.file)):
-        return None
-    return report
+    whole = all(
+        _size(files.join(output, file)) == facts["bytes"] for file, facts in _files(report).items()
+    )
+    return report if whole else None
+
+
+def names(output: str, prefix: str) -> list[str]:
+    """Return the names of the journal's units that begin with a prefix, sorted."""
+    found = []
+    # Of a first run there is no journal yet.
+    with contextlib.suppress(FileNotFoundError):
+        for info in files.list_files(files.join(output, JOURNAL)):
+            name, suffix = posixpath.splitext(posixpath.basename(info.path))
+            if name.startswith(prefix) and suffix == ENTRY:
+                found.append(name)
+    return sorted(found)
 
 
 def remember(output: str, name: str, report: UnitReport) -> None:
@@ -132,4 +155,15 @@ def remember(output: str, name: str, report: UnitReport) -> None:
 
 
 def _journal_path(output: str, name: str) -> str:
-    return files.join(output, JOURNAL, f"{name}.json")
+    return files.join(output, JOURNAL, name + ENTRY)
+
+
+def _files(report: UnitReport) -> dict[str, dict[str, Any]]:
+    alone = {report.file: report.facts} if report.file else {}
+    return report.facts.get("files", alone)
+
+
+def _size(path: str) -> int | None:
+    with contextlib.suppress(FileNotFoundError):
+        return files.stat(path).size
+    return None

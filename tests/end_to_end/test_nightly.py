@@ -19,7 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import caption
 from pipeline.captioning import caption_unit
-from pipeline.common import locks
+from pipeline.captioning.elements import Unit
+from pipeline.common import locks, units
 from tests import captioners
 from tests.faults.jobs import tree
 from transforms import captions_table
@@ -352,6 +353,79 @@ def test_every_bundle_executed_twice_makes_the_same_generations(
     run(*twice)
     assert tree(output) == expected
     assert manifest(output)["generation"] == 2
+
+
+def interrupt(patch: pytest.MonkeyPatch, run: Callable[[], object], finish: int) -> None:
+    """Have a run die after so many units."""
+    work, begun = caption_unit.caption_unit, iter(range(finish))
+
+    def caption_some(*arguments: Any) -> units.UnitReport:
+        if next(begun, None) is None:
+            raise OSError("the machine goes away")
+        return work(*arguments)
+
+    with patch.context() as patched:
+        patched.setattr(caption_unit, "caption_unit", caption_some)
+        with pytest.raises(JobError, match="the machine goes away"):
+            run()
+
+
+def test_what_an_interrupted_run_finished_is_kept_whatever_came_went_or_changed(
+    run: Run,
+    images: Path,
+    output: Path,
+    jpegs: list[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number in range(COUNT):
+        (images / f"more {number}.jpg").write_bytes(jpegs[number] + b"\0")
+    run()
+    (images / "4.jpg").unlink()
+    flags = ("--unit_size=1", "--recaption=all")
+    undisturbed = Path(shutil.copytree(output, tmp_path / "undisturbed"))
+    interrupt(monkeypatch, lambda: run(*flags), 3)
+    journal = [json.loads(path.read_text()) for path in (output / "units").glob("*.json")]
+    index = [
+        output / file for unit in journal for file in unit["facts"]["files"] if "index" in file
+    ]
+    finished = sorted(line["key"] for path in index for line in pq.read_table(path).to_pylist())
+    captioned = [key for key in finished if key not in ("copy.jpg", "broken.jpg")]
+    assert len(captioned) >= 2
+    gone, changed = captioned[:2]
+    (images / gone).unlink()
+    (images / changed).write_bytes(jpegs[COUNT])
+    (images / "new.jpg").write_bytes(jpegs[COUNT + 1])
+    if len(captioned) > 2:
+        os.utime(images / captioned[2], (1, 1))
+
+    work, seen = caption_unit.caption_unit, []
+
+    def caption_seen(name: str, unit: Unit, *others: Any) -> units.UnitReport:
+        seen.extend(ref.key for content in unit.contents for ref in content.refs)
+        return work(name, unit, *others)
+
+    monkeypatch.setattr(caption_unit, "caption_unit", caption_seen)
+    # Interrupted again: what either attempt finished is kept.
+    interrupt(monkeypatch, lambda: run(*flags), 1)
+    run(*flags)
+    everything = {path.name for path in images.iterdir()}
+    rest = everything.difference(finished) | {"new.jpg", changed}
+    # The copy goes by the name that has its bytes, if that is finished.
+    assert sorted(seen) == sorted(rest - ({"copy.jpg"} if "0.jpg" not in rest else set()))
+    report = json.loads((output / "run.json").read_text())
+    assert books(output) == {"done": len(everything) - 1, "rejected": 1, "committed": 0}
+    assert report["resumed"] >= len(captioned) - 2
+    assert f"images done ({report['resumed']} by an interrupted run)" in capsys.readouterr().err
+    run(*flags, f"--output={undisturbed}")
+    told = ("key", "uri", "sha256", "caption")
+    assert {key: [row[name] for name in told] for key, row in rows(output).items()} == {
+        key: [row[name] for name in told] for key, row in rows(undisturbed).items()
+    }
+    assert codes(output) == {"broken.jpg": "image_not_an_image"}
+    assert manifest(output)["books"] == manifest(undisturbed)["books"]
+    assert not list((output / "units").iterdir())
 
 
 def test_exports_follow_the_table(run: Run, images: Path, output: Path) -> None:

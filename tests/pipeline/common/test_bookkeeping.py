@@ -41,6 +41,25 @@ def test_a_unit_without_its_file_is_done_again(tmp_path: Path) -> None:
     assert remembered(tmp_path, REPORT) is None
 
 
+def test_a_unit_whose_files_are_not_whole_is_done_again(tmp_path: Path) -> None:
+    facts = {"files": {"data/x": {"bytes": 1}, "index/x": {"bytes": 2}}}
+    report = dataclasses.replace(REPORT, facts=facts)
+    for folder in ("data", "index"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x").write_bytes(b"x")
+    assert remembered(tmp_path, report) is None
+    (tmp_path / "index" / "x").write_bytes(b"xx")
+    assert remembered(tmp_path, report) == report
+
+
+def test_a_journal_is_searched_by_the_beginnings_of_names(tmp_path: Path) -> None:
+    assert units.names(str(tmp_path), "a") == []
+    (tmp_path / "units").mkdir()
+    for name in ("a2.json", "a1.json", "b1.json", "a3.started"):
+        (tmp_path / "units" / name).write_bytes(b"")
+    assert units.names(str(tmp_path), "a") == ["a1", "a2"]
+
+
 def test_a_unit_with_a_torn_journal_is_done_again(tmp_path: Path) -> None:
     (tmp_path / "units").mkdir()
     (tmp_path / "units" / "u.json").write_text('{"group": "tr')
