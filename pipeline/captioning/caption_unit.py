@@ -11,7 +11,7 @@ from apache_beam import pvalue
 from pipeline.captioning import compare, details, parts, sizes
 from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import ATTENTION, Settings
-from pipeline.common import memory, models, progress, reading, units
+from pipeline.common import memory, models, progress, reading, tables, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from transforms import captioner, captioners, images, isolation
@@ -59,7 +59,7 @@ class CaptionUnit(beam.DoFn):
         for reject in report.rejects:
             beam.metrics.Metrics.counter("beamcap", f"rejects_{reject.code.value}").inc()
         yield report
-        again = {reject.key for reject in report.rejects if reject.code.retryable}
+        again = {tables.printable(r.key) for r in report.rejects if r.code.retryable}
         for content in unit.contents:
             for entry in content.replaced:
                 if entry.key in again:

@@ -8,7 +8,7 @@ from apache_beam import pvalue
 
 from pipeline.captioning.elements import Entry, Found, Kept
 from pipeline.captioning.settings import Settings
-from pipeline.common import fingerprints
+from pipeline.common import fingerprints, tables
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef
 
@@ -88,13 +88,13 @@ def settle(found: Found, sha256: str, settings: Settings) -> Iterator[Any]:
 
 def unchanged(ref: ImageRef, entry: Entry) -> bool:
     """Whether the listing shows the image of an entry; never so without a time."""
-    seen = (ref.uri, ref.size, ref.modified)
+    seen = (tables.printable(ref.uri), ref.size, ref.modified)
     return seen == (entry.uri, entry.size, entry.modified) and ref.modified != 0
 
 
 def holds(ref: ImageRef, entry: Entry, sha256: str, settings: Settings) -> bool:
     """Whether an entry is what this run would want of an image."""
-    same = (ref.uri, sha256) == (entry.uri, entry.sha256)
+    same = (tables.printable(ref.uri), sha256) == (entry.uri, entry.sha256)
     return same and wanted(entry, settings)
 
 

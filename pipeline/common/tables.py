@@ -31,7 +31,9 @@ def write(path: str, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> dict[
 
 def write_rejects(path: str, rejects: Iterable[Reject]) -> dict[str, Any]:
     """Write rejects, sorted, as a table."""
-    return write(path, REJECTS_SCHEMA, (reject.row() for reject in sorted(rejects)))
+    # By what is written: a reject that an earlier run wrote has no other names any more.
+    rows = (printable(reject.row()) for reject in rejects)
+    return write(path, REJECTS_SCHEMA, sorted(rows, key=lambda row: tuple(row.values())))
 
 
 def printable(value: Any) -> Any:

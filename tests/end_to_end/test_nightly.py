@@ -23,7 +23,7 @@ from pipeline.captioning.elements import Unit
 from pipeline.common import locks, units
 from tests import captioners
 from tests.faults.jobs import tree
-from transforms import captions_table
+from transforms import captions_table, sources
 from transforms.commandline import Exit
 from transforms.errors import JobError, UsageError
 
@@ -188,6 +188,37 @@ def test_new_names_of_known_bytes_get_their_rows_and_rejects_without_a_decoder_o
     (images / "fourth.jpg").write_bytes(jpegs[5])
     run("--beam_width=4", "--recaption=never")
     assert 1 + len(rows(output)["fourth.jpg"]["alternatives"]) == 2
+
+
+def unreadable(patch: pytest.MonkeyPatch, *keys: str) -> None:
+    """Have images found and known by their content, and then not read again."""
+    read = sources.read
+
+    def read_some(ref: sources.ImageRef) -> bytes:
+        if ref.key in keys:
+            raise OSError("the store is busy")
+        return read(ref)
+
+    patch.setattr(sources, "read", read_some)
+
+
+def test_names_that_are_no_text_are_known_again(
+    run: Run, images: Path, output: Path, jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = os.fsdecode(b"\xe9.jpg")
+    (images / name).write_bytes(jpegs[COUNT])
+    (images / os.fsdecode(b"\xe9 broken.jpg")).write_bytes(b"no picture")
+    run()
+    before = tree(output)
+    run()
+    assert books(output) == {"done": 0, "rejected": 2, "committed": 8}
+    assert tree(output) == before
+    row = rows(output)[r"\xe9.jpg"]
+    (images / name).write_bytes(jpegs[COUNT + 1])
+    unreadable(monkeypatch, name)
+    run()
+    assert codes(output)[r"\xe9.jpg"] == "image_unreadable"
+    assert rows(output)[r"\xe9.jpg"] == row
 
 
 def test_an_image_that_becomes_broken_loses_its_row_and_one_mended_gets_it(
