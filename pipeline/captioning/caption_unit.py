@@ -1,7 +1,7 @@
 """One unit of captioning: read, decode, caption, write."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -76,15 +76,71 @@ def caption_unit(
 ) -> UnitReport:
     """Write a unit's part of the table and return its report.
 
+    A content that cannot be read by its first name is read by the next.
+
     Raises:
         OSError: a file cannot be written; nothing of it is left behind.
     """
-    manifests = [captioner.read_manifest(folder) for folder in settings.captioners]
-    input_sizes = captioners.input_sizes(manifests)
     rejects: list[Reject] = []
     rows: list[dict[str, Any]] = []
     index: list[dict[str, Any]] = []
-    sources = [(content, content.refs[0], content.sha256) for content in unit.contents]
+    contents = unit.contents
+    while contents:
+        further: list[Content] = []
+        for batch, captions in captioned(contents, settings, performance, decode):
+            done, refused = len(rows), len(rejects)
+            pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
+            for content, result in batch:
+                if isinstance(result, Reject):
+                    failed = content.refs
+                    if result.stage == "read":
+                        # The others may lie where all is well.
+                        failed, others = failed[:1], failed[1:]
+                        further += [dataclasses.replace(content, refs=others)] if others else []
+                    refused_as = rejects_of(failed, result)
+                    rejects += refused_as
+                    if not result.code.retryable:
+                        index += [
+                            index_line(content.sha256, ref, reject)
+                            for ref, reject in zip(failed, refused_as, strict=True)
+                        ]
+                else:
+                    index += [index_line(content.sha256, ref) for ref in content.refs]
+            for (content, picture), found in zip(pictures, captions, strict=True):
+                rows += rows_of(content, picture, found, settings)
+            reporter.add(done=len(rows) - done, rejected=len(rejects) - refused)
+        contents = tuple(further)
+    facts: dict[str, Any] = {}
+    if index:
+        made = {
+            "model": settings.model(),
+            "policy": settings.policy(),
+            "generation": settings.base + 1,
+        }
+        part = parts.write(settings.output, name, rows, index, made)
+        different = len({line["sha256"] for line in index})
+        facts = {"name": name, "entry": part.entry, "files": part.files, "contents": different}
+    return UnitReport(
+        group="captions",
+        file=f"data/{name}.parquet" if rows else "",
+        facts=facts,
+        images=len(rows),
+        captions=len(rows),
+        rejects=tuple(rejects),
+        rejected=len(rejects),
+    )
+
+
+def captioned(
+    contents: Sequence[Content],
+    settings: Settings,
+    performance: Performance,
+    decode: isolation.Decode,
+) -> Iterator[tuple[Batch, Captions]]:
+    """Yield contents, read by their first names, in batches with the captions of the pictures."""
+    manifests = [captioner.read_manifest(folder) for folder in settings.captioners]
+    input_sizes = captioners.input_sizes(manifests)
+    sources = [(content, content.refs[0], content.sha256) for content in contents]
 
     def encode(batch: Batch) -> tuple[Batch, list[np.ndarray]]:
         pictures = [p for _, p in batch if isinstance(p, images.Picture)]
@@ -116,42 +172,7 @@ def caption_unit(
     encoders = performance.encoders(len(settings.captioners))
     encoded = ordered_map(encode, batches, encoders, encoders + 1)
     searchers = performance.searchers(settings.search)
-    for batch, captions in ordered_map(search, encoded, searchers, searchers + 1):
-        done, refused = len(rows), len(rejects)
-        pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
-        for content, result in batch:
-            if isinstance(result, Reject):
-                refused_as = rejects_of(content, result)
-                rejects += refused_as
-                if not result.code.retryable:
-                    index += [
-                        index_line(content.sha256, ref, reject)
-                        for ref, reject in zip(content.refs, refused_as, strict=True)
-                    ]
-            else:
-                index += [index_line(content.sha256, ref) for ref in content.refs]
-        for (content, picture), found in zip(pictures, captions, strict=True):
-            rows += rows_of(content, picture, found, settings)
-        reporter.add(done=len(rows) - done, rejected=len(rejects) - refused)
-    facts: dict[str, Any] = {}
-    if index:
-        made = {
-            "model": settings.model(),
-            "policy": settings.policy(),
-            "generation": settings.base + 1,
-        }
-        part = parts.write(settings.output, name, rows, index, made)
-        different = len({line["sha256"] for line in index})
-        facts = {"name": name, "entry": part.entry, "files": part.files, "contents": different}
-    return UnitReport(
-        group="captions",
-        file=f"data/{name}.parquet" if rows else "",
-        facts=facts,
-        images=len(rows),
-        captions=len(rows),
-        rejects=tuple(rejects),
-        rejected=len(rejects),
-    )
+    return ordered_map(search, encoded, searchers, searchers + 1)
 
 
 def unit_name(unit: Unit, settings: Settings) -> str:
@@ -164,9 +185,9 @@ def unit_name(unit: Unit, settings: Settings) -> str:
     )
 
 
-def rejects_of(content: Content, reject: Reject) -> list[Reject]:
-    """Return the reject of a content under each of its names."""
-    return [dataclasses.replace(reject, key=ref.key, uri=ref.uri) for ref in content.refs]
+def rejects_of(refs: Iterable[ImageRef], reject: Reject) -> list[Reject]:
+    """Return the reject of a content under some of its names."""
+    return [dataclasses.replace(reject, key=ref.key, uri=ref.uri) for ref in refs]
 
 
 def index_line(sha256: str, ref: ImageRef, reject: Reject | None = None) -> dict[str, Any]:

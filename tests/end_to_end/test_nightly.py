@@ -221,6 +221,20 @@ def test_names_that_are_no_text_are_known_again(
     assert rows(output)[r"\xe9.jpg"] == row
 
 
+def test_bytes_that_cannot_be_read_by_one_name_are_read_by_another(
+    run: Run, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        unreadable(patch, "0.jpg")
+        run()
+    assert codes(output) == {"0.jpg": "image_unreadable", "broken.jpg": "image_not_an_image"}
+    assert books(output) == {"done": 6, "rejected": 2, "committed": 0}
+    caption_of_copy = rows(output)["copy.jpg"]["caption"]
+    run()
+    assert books(output) == {"done": 1, "rejected": 1, "committed": 6}
+    assert rows(output)["0.jpg"]["caption"] == caption_of_copy
+
+
 def test_an_image_that_becomes_broken_loses_its_row_and_one_mended_gets_it(
     run: Run, images: Path, output: Path, jpegs: list[bytes]
 ) -> None:
