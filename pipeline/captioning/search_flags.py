@@ -79,7 +79,8 @@ def add(parser: Parser) -> None:
     add(
         "--banned_words",
         default="",
-        help="words and phrases that no caption has: separated by commas, or a file, one a line",
+        help="words and phrases that no caption has: separated by commas, or the path of a file,"
+        " one a line, with a slash or a suffix: words.txt, ./words",
     )
     add(
         "--required_words",
@@ -182,18 +183,22 @@ def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, An
 def words(value: str) -> tuple[str, ...]:
     """Return the phrases of a flag: of a file, one a line, or separated by commas.
 
+    Only what has a slash or a suffix names a file: a word may be the name of one by chance.
+
     Raises:
         UsageError: what looks like a file is none.
     """
     from transforms import files
     from transforms.text import normalise
 
-    if value and files.exists(value):
-        pieces = files.read_bytes(value).decode("utf-8-sig", "replace").splitlines()
-    elif re.search(r"[/\\]|\.\w+$", value):
-        raise UsageError(f"{value}: there is no such file of words")
-    else:
-        pieces = value.split(",")
+    pieces = value.split(",")
+    if re.search(r"[/\\]|\.\w+$", value):
+        try:
+            pieces = files.read_bytes(value).decode("utf-8-sig", "replace").splitlines()
+        except FileNotFoundError as error:
+            raise UsageError(f"{value}: there is no such file of words") from error
+        except IsADirectoryError as error:
+            raise UsageError(f"{value}: a folder: name the file of words in it") from error
     return tuple(sorted({piece for each in pieces if (piece := normalise(each))}))
 
 

@@ -90,6 +90,20 @@ def test_words_come_separated_by_commas_or_from_a_file(
     json.dumps(listed.configuration())
 
 
+def test_a_word_is_no_file_though_one_has_its_name(
+    captioner_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "box").write_text("red")
+    (tmp_path / "ball").mkdir()
+    said = settings(captioner_folder.absolute(), "--banned_words=box", "--required_words=ball")
+    assert (said.search.banned, said.search.required) == (((word("box"),),), ((word("ball"),),))
+    said = settings(captioner_folder.absolute(), "--banned_words=./box")
+    assert said.search.banned == ((word("red"),),)
+    with pytest.raises(UsageError, match=r"\./ball: a folder: name the file of words in it"):
+        settings(captioner_folder.absolute(), "--banned_words=./ball")
+
+
 def test_only_what_decides_captions_makes_them_anew(captioner_folder: Path) -> None:
     def model(*more: str) -> str:
         return settings(captioner_folder, *more).model()
