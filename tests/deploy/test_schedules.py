@@ -136,7 +136,12 @@ def test_the_cron_job_of_kubernetes_is_one_and_runs_the_job() -> None:
     assert {mount["name"] for mount in mounts.values()} == volumes
     assert container["command"] == ["python", "-m", "pipeline.caption"]
     options, _ = parsed(container["args"])
-    assert not mounts["/" + options.output.split("/")[1]].get("readOnly")
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    emptied = {volume["name"] for volume in pod["volumes"] if "emptyDir" in volume}
+    for kept in (options.output, environment["BEAMCAP_CACHE"]):
+        mount = mounts["/" + kept.split("/")[1]]
+        assert not mount.get("readOnly") and mount["name"] not in emptied
+    assert not environment["BEAMCAP_CACHE"].startswith(options.output)
     assert mounts[options.images[0]]["readOnly"] and mounts[options.captioner[0]]["readOnly"]
 
 
