@@ -31,7 +31,7 @@ def sample(
         samples: K, captions of an image.
         greedy: whether one more caption follows them, of the likeliest word at each step.
         temperature: logits are divided by it before words are drawn.
-        max_length: the most words of a caption.
+        max_length: the most words of a caption that ended; one that did not may have one more.
 
     Returns:
         Tokens int32 [B, K (+ 1), max_length + 1]: words, END, then PAD; a caption that does not

@@ -44,7 +44,7 @@ def beam_search(
         memory: what it prepared for B images.
         beam_width: K, at least 1, a scalar.
         length_penalty: the score is sum(log p) / length ** length_penalty, END counted.
-        max_length: the most words of a caption.
+        max_length: the most words of a caption that ended; an unfinished one has one more.
 
     Returns:
         Tokens int32 [B, K, max_length + 1], best first, each caption followed by END and PAD;

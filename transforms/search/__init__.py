@@ -48,7 +48,7 @@ def search(
             their probabilities.
         features: for each of them the features of B images, [B, ...].
         options: how to search.
-        max_length: the most words of a caption.
+        max_length: the most words of a caption that ended; an unfinished one has one more.
         seeds: B whole numbers from 0 on, which with the seed of the options decide what is drawn
             for an image; needed where the method draws.
         frequencies: of n-grams; needed for a consensus.
