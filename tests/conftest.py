@@ -5,12 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run in several processes, and the processes that they start: a pool of threads as wide
     # as the machine in each would only have them wait for each other.
     for library in ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(library, "1")
+
+# Beside other tests a quick example may be a slow one. In CI the rest is as Hypothesis has it
+# there: examples that are the same in every run.
+settings.register_profile("beamcap", settings.default, deadline=None)
+settings.load_profile("beamcap")
 
 
 @pytest.fixture(scope="session", autouse=True)

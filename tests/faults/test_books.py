@@ -52,7 +52,6 @@ def lay_out(folder: Path, kinds: dict[str, int | str]) -> None:
 @given(first=FOLDERS, second=FOLDERS)
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -271,7 +271,7 @@ def test_limits_that_cannot_hold_are_refused(wrong: dict[str, Any]) -> None:
         Limits(**wrong)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_raise_image_error_or_decode(rubbish: bytes) -> None:
     for start in (

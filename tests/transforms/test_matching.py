@@ -82,7 +82,7 @@ def test_many_images_of_one_file_name_are_found_at_once():
     assert time.process_time() - start < 5  # The square of so many takes longer by far.
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(KEYS, st.lists(NAMES, max_size=8), st.sampled_from(["", "/a", "/b/a"]))
 def test_every_name_has_one_outcome_whatever_the_order(keys, names, folder):
     refs = images(*keys, folder=folder)
@@ -93,7 +93,7 @@ def test_every_name_has_one_outcome_whatever_the_order(keys, names, folder):
     assert again == found
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(KEYS, st.lists(NAMES, max_size=8), st.sampled_from(["", "/a", "/b/a"]))
 def test_a_key_means_its_own_image_whatever_the_other_names(keys, names, folder):
     refs = images(*keys, folder=folder)
@@ -101,7 +101,7 @@ def test_a_key_means_its_own_image_whatever_the_other_names(keys, names, folder)
     assert [found[ref.key] for ref in refs] == refs
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(KEYS, st.sets(NAMES, max_size=8))
 def test_what_an_image_gets_does_not_contradict_its_own_name(keys, names):
     found = Matcher(images(*keys)).match([*names, *keys])

@@ -55,7 +55,6 @@ def test_an_image_counts_once_and_unknown_words_not_at_all():
 
 
 @given(IMAGES, st.integers(1, 4), st.integers(1, 30))
-@settings(deadline=None)
 def test_counts_are_those_of_counting_one_by_one_and_survive_the_file(images, least, most):
     expected = {}
     for captions in images:
@@ -82,7 +81,7 @@ def test_counts_are_those_of_counting_one_by_one_and_survive_the_file(images, le
 
 
 @given(st.one_of(st.binary(), st.tuples(st.integers(0, 40), st.binary(max_size=3))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_read_or_refused(content):
     if isinstance(content, tuple):
         place, change = content

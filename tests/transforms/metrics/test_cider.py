@@ -26,7 +26,7 @@ def official(references, candidates):
 
 
 @given(CORPUS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_pycocoevalcap_on_any_corpus(corpus):
     references, candidates = zip(*corpus, strict=True)
     mean, scores = cider_d(references, candidates)

@@ -171,7 +171,7 @@ def test_everything_from_data_is_escaped(page):
 
 
 @given(text=st.text(min_size=1), cider=st.floats(0, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_text_breaks_a_page(text, cider):
     card = Card(text, text, None, -1.5, cider, (text,), ((text, -2.0),), (Word(text, 0.5),))
     shape = [name for name, _ in Page(gallery([card], text)).elements]

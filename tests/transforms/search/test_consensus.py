@@ -18,7 +18,7 @@ CAPTIONS = st.lists(st.lists(st.integers(4, 8), max_size=6).map(tuple), max_size
 
 
 @given(st.lists(st.tuples(CAPTIONS, CAPTIONS.filter(bool)), min_size=1, max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_agreement_is_the_mean_cider_d_of_one_against_all_that_were_drawn(images):
     candidates, drawn = zip(*images, strict=True)
     frequencies = ngrams.count(drawn, least=1)

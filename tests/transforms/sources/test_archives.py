@@ -363,7 +363,7 @@ def test_an_archive_that_changes_is_opened_anew(tmp_path: Path) -> None:
     assert sources.read(after) == b"2"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.binary(max_size=3000),
     st.sampled_from([*KINDS, "a.parquet", "a.tfrecord", "a.tfrecord.gz", "a.jpg"]),
@@ -377,7 +377,7 @@ def test_arbitrary_bytes_never_raise(data: bytes, name: str) -> None:
                 _read_or_refuse(ref)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_damaged_archives_never_raise(name: str, draw: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -409,7 +409,7 @@ NAMES = st.lists(
 ).map(lambda parts: "/".join(parts) + ".jpg")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(KINDS)), st.dictionaries(NAMES, st.binary(max_size=1500), max_size=6))
 def test_archives_round_trip(name: str, content: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -208,7 +208,7 @@ def test_a_table_without_uris_is_named(tmp_path: Path) -> None:
     assert codes(tmp_path / "c.txt") == [("bucket/a.jpg", RejectCode.IMAGE_UNREADABLE)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)), st.data())
 def test_arbitrary_lists_are_refused_or_followed(data: bytes, draw: st.DataObject) -> None:
     assume(b"://" not in data)
