@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.common.paths import absolute
 from pipeline.evaluating.report import MANIFEST, PAGE, Work, left_out, write
 from transforms import annotations, candidates, files, references, sources, text
 from transforms.candidates import Candidate
@@ -93,6 +94,7 @@ def resolve(options: argparse.Namespace) -> Work:
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}={example}")
     if options.images:
+        options.images = absolute(options.images)
         sources.check(options.images, "--images")
     _check_output(options)
     listed = _listed(options.keys) if options.keys else None
@@ -152,11 +154,7 @@ def _check_output(options: argparse.Namespace) -> None:
 
 
 def _listed(path: str) -> list[str]:
-    try:
-        lines = files.read_bytes(path).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--keys={path}: it cannot be read ({error}); check the path") from error
-    names = [line.strip() for line in lines if line.strip()]
+    names = list(annotations.read_names(files.open_read, path, "--keys"))
     if not names:
         raise UsageError(f"--keys={path}: it is empty; list the images' names, one a line")
     return names

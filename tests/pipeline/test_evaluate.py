@@ -97,6 +97,10 @@ def test_a_report_of_a_captions_directory(world, without_java, capsys):
     assert report["metrics"].keys() == report["floor"]["metrics"].keys()
     assert report["metrics"]["CIDEr"] > report["floor"]["metrics"]["CIDEr"] > 0
     assert "METEOR is left out" in report["notes"][0]
+    read = {"captions": "captions/captions.json", "references": "references.txt"}
+    assert report["inputs"] == {
+        name: hashlib.sha256((world / path).read_bytes()).hexdigest() for name, path in read.items()
+    }
     documented = (ROOT / "docs" / "formats.md").read_text().partition("\n## report/")[2]
     assert all(f"`{name}`" in documented for name in (*report, *report["configuration"]))
     for name, facts in report["files"].items():
@@ -111,8 +115,12 @@ def test_a_report_of_a_captions_directory(world, without_java, capsys):
     assert "A red ball lies." in page and "&lt;b&gt;ball&lt;/b&gt;" in page and "<b>" not in page
     assert "elsewhere.jpg" in page
     assert page.count('lang=""') == 25  # Picture, caption, two references of each; the floor.
+    said = " ".join(re.sub("<[^>]*>", " ", page).split())
+    for name, score in report["metrics"].items():
+        assert f" {name} {score:.3f} {report['floor']['metrics'][name]:.3f} " in said
     # The table on stdout, what was left out on stderr.
-    assert f"CIDEr   {report['metrics']['CIDEr']:10.3f}" in out.out
+    scores = (each["CIDEr"] for each in (report["metrics"], report["floor"]["metrics"]))
+    assert "CIDEr   {:10.3f}{:10.3f}\n".format(*scores) in out.out
     assert "images with references, but without a caption: 1 (elsewhere.jpg)" in out.err
 
 
@@ -175,6 +183,56 @@ def test_a_list_of_keys_decides_what_is_evaluated(world, without_java):
     assert report["counts"]["evaluated"] == 2
     assert report["left_out"]["listed_without_caption"] == ["absent.jpg"]
     assert report["counts"]["captions_not_listed"] == 4
+    content = (world / "keys.txt").read_bytes()
+    assert report["inputs"]["keys"] == hashlib.sha256(content).hexdigest()
+
+
+def test_names_in_a_list_are_those_of_caption_files(world, without_java):
+    (world / "captions.csv").write_text("image,caption\nsub/0.jpg,a ball\nm\x85n.jpg,a ball\n")
+    with (world / "references.txt").open("a") as stream:
+        stream.write("\nm\x85n.jpg#0\tA ball.\n")
+    (world / "keys.txt").write_text("sub\\0.jpg\nm\x85n.jpg\n")
+    changes = {"captions": world / "captions.csv", "keys": world / "keys.txt"}
+    evaluate.main(flags(world, **changes))
+    report = json.loads((world / "report" / "report.json").read_text())
+    assert report["counts"]["evaluated"] == 2
+    assert "listed_without_caption" not in report["counts"]
+    for content, message in (
+        (b"0.jpg\ncaf\xe9.jpg\n", "line 2: not UTF-8 text: save the file as UTF-8"),
+        (b"\n", "it is empty; list the images' names, one a line"),
+    ):
+        (world / "keys.txt").write_bytes(content)
+        with pytest.raises(UsageError) as caught:
+            evaluate.main(flags(world, **changes))
+        assert str(caught.value) == f"--keys={world}/keys.txt: {message}"
+
+
+@pytest.mark.parametrize(("tokenizer", "bleu"), [("characters", 2 / 3), ("words", 0)])
+def test_a_tokenizer_that_is_named_is_taken(tokenizer, bleu, tmp_path, without_java):
+    (tmp_path / "captions.csv").write_text("image,caption\n0,一只狗\n")
+    (tmp_path / "references.txt").write_text("0.jpg#0\t一只猫\n")
+    captions = tmp_path / "captions.csv"
+    evaluate.main(flags(tmp_path, captions=captions, tokenizer=tokenizer))
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["configuration"]["tokenizer"] == tokenizer
+    assert report["metrics"]["BLEU-1"] == pytest.approx(bleu, abs=1e-6)
+
+
+def test_rows_of_references_that_cannot_be_read_are_told(world, without_java, capsys):
+    with (world / "references.txt").open("a") as stream:
+        stream.write("\njunk\n")
+    evaluate.main(flags(world))
+    report = json.loads((world / "report" / "report.json").read_text())
+    assert report["counts"]["references_malformed"] == 1
+    assert report["left_out"]["references_malformed"][0].startswith("not `name#number")
+    assert "rows of references that cannot be read: 1 (not `name#number" in capsys.readouterr().err
+
+
+def test_images_below_the_home_folder_are_found(world, without_java, monkeypatch):
+    monkeypatch.setenv("HOME", str(world))
+    (world / "captions.csv").write_text("image,caption\n0,a red ball\n")
+    evaluate.main(flags(world, captions=world / "captions.csv", images="~/photos"))
+    assert "data:image/jpeg;base64," in (world / "report" / "report.html").read_text()
 
 
 def test_a_dry_run_reads_everything_and_writes_nothing(world, capsys):
@@ -189,6 +247,11 @@ def test_a_report_of_other_inputs_is_not_replaced_unasked(world, without_java):
     other = flags(world, captions=world / "other.csv")
     with pytest.raises(UsageError, match="--overwrite"):
         evaluate.main(other)
+    (world / "keys.txt").write_text("0.jpg\n1.jpg\n")
+    (world / "same.txt").write_bytes((world / "references.txt").read_bytes())
+    for name, file in (("keys", "keys.txt"), ("references", "same.txt")):
+        with pytest.raises(UsageError, match=f"there is a report with --{name}=.*--overwrite"):
+            evaluate.main(flags(world, **{name: world / file}))
     assert evaluate.main([*other, "--overwrite"]) == Exit.DONE
 
 
@@ -220,6 +283,10 @@ def test_many_images_show_the_best_the_worst_and_some_others(tmp_path, without_j
     assert page.count("<figure>") == 36
     order = [page.index(f"<h2>{h}") for h in ("The best", "The worst", "Others, drawn by chance")]
     assert order == sorted(order)
+    _, best, worst, _ = re.split("<h2>(?:The best|The worst|Others)", page)
+    for part, poor in ((best, False), (worst, True)):
+        said = re.findall(r'class="caption"[^>]*>(.*?)<', part)
+        assert ["else" in caption for caption in said] == [poor] * 12
 
 
 @pytest.mark.parametrize(
@@ -230,7 +297,7 @@ def test_many_images_show_the_best_the_worst_and_some_others(tmp_path, without_j
         ({"captions": "absent"}, "absent"),
         ({"references": "absent.txt"}, "absent.txt: the caption file cannot be read"),
         ({"references_format": "coco"}, "not a usable coco caption file"),
-        ({"images": "nowhere"}, "--images=nowhere"),
+        ({"images": "nowhere"}, "/nowhere: there is no folder /"),
         ({"keys": "nowhere.txt"}, "--keys=nowhere.txt"),
         ({"split": "dev"}, "has references in"),
         ({"ouput": "x"}, "unknown flag --ouput: did you mean --output?"),
