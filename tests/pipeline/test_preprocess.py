@@ -65,6 +65,7 @@ def test_folders_that_are_classes_may_be_named_one_by_one(folder: Path) -> None:
         (folder / "pets" / kind / "1.jpg").write_bytes(b"x")
     found = resolve("--images=pets/dogs", images="pets/cats", captions="--captions_format=folders")
     assert (found.captions_format, found.tokenizer) == ("folders", "words")
+    assert found.images == (f"{folder}/pets/cats", f"{folder}/pets/dogs")
     with pytest.raises(UsageError, match="no image is in a folder whose name could be its caption"):
         resolve(images="pets/cats", captions="--captions_format=folders")
 

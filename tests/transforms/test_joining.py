@@ -54,7 +54,18 @@ def test_the_split_of_another_image_is_not_taken():
     assert kept == {"cat/1.jpg": (("1.jpg",), "test")}
 
 
-@settings(deadline=None, max_examples=50)
+def test_a_split_in_the_caption_file_counts_unless_there_are_lists():
+    refs = images("1.jpg", "2.jpg")
+    said = notes("1.jpg", split="train") + notes("2.jpg") + notes("1.jpg", split="test")
+    kept, _ = outcome(*join(refs, said, [], False))
+    # Named in two, an image is held out.
+    assert kept == {"1.jpg": (("1.jpg", "1.jpg"), "test"), "2.jpg": (("2.jpg",), None)}
+    kept, lost = outcome(*join(refs, said, [Listed("1.jpg", "train")], True))
+    assert kept == {"1.jpg": (("1.jpg", "1.jpg"), "train")}
+    assert lost == [("2.jpg", "split_missing")]
+
+
+@settings(max_examples=50)
 @given(st.sets(NAMES), st.lists(NAMES), st.lists(NAMES), st.booleans(), st.booleans())
 def test_nothing_is_lost_or_doubled_and_order_does_not_matter(
     keys, names, on_lists, lists_given, uncaptioned
