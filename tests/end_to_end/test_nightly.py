@@ -1,5 +1,6 @@
 """pipeline.caption run again and again on one table, as a schedule does."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -86,15 +88,22 @@ def codes(output: Path) -> dict[str, str]:
 
 
 def test_a_run_captions_what_is_new_or_changed_and_nothing_else(
-    run: Run, images: Path, output: Path, jpegs: list[bytes]
+    run: Run, images: Path, output: Path, jpegs: list[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run() is Exit.DONE
     assert books(output) == {"done": 7, "rejected": 1, "committed": 0}
-    before = rows(output)
+    before, written = rows(output), tree(output)
     (images / "new.jpg").write_bytes(jpegs[COUNT])
     (images / "1.jpg").write_bytes(jpegs[COUNT + 1])
     os.utime(images / "2.jpg", (1, 1))
     (images / "3.jpg").unlink()
+    (images / "4 again.jpg").write_bytes(jpegs[4])
+    assert run("--dry_run") is Exit.DONE
+    said = capsys.readouterr().out
+    assert "table: generation 1\nimages: 9, of which 6 stay as an earlier run left them" in said
+    assert "new names of bytes that the table knows: 1\nto caption: 2, of which 2 have" in said
+    assert tree(output) == written
+    (images / "4 again.jpg").unlink()
     assert run() is Exit.DONE
     assert books(output) == {"done": 2, "rejected": 1, "committed": 5}
     after = rows(output)
@@ -107,6 +116,8 @@ def test_a_run_captions_what_is_new_or_changed_and_nothing_else(
     assert codes(output) == {"broken.jpg": "image_not_an_image"}
     assert manifest(output)["generation"] == 2
     assert manifest(output)["rows"] == len(after)
+    assert manifest(output)["codes"] == {"image_not_an_image": 1}
+    assert json.loads((output / "run.json").read_text())["rows_not_listed"] == 1
 
 
 def test_an_image_that_the_listing_shows_unchanged_is_not_read(
@@ -557,7 +568,9 @@ def test_a_run_with_nothing_new_says_so_and_loads_no_model(
     assert tree(output) == before
 
 
-def test_a_second_run_leaves_and_touches_nothing(run: Run, output: Path) -> None:
+def test_a_second_run_leaves_and_touches_nothing_or_waits(
+    run: Run, output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     run()
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
     with locks.held(str(output)):
@@ -566,6 +579,19 @@ def test_a_second_run_leaves_and_touches_nothing(run: Run, output: Path) -> None
         now = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
         del now[output / locks.NAME]
     assert now == before
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.02)
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        other.close()
+
+    with contextlib.ExitStack() as other:
+        other.enter_context(locks.held(str(output)))
+        threading.Timer(0.2, end).start()
+        assert run("--wait_for_lock=60") is Exit.DONE
+        assert ended.is_set()
+    assert f"{output}: waiting for another run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("beat_seconds", [0.02, 60])

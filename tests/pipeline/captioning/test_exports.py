@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from pipeline.captioning import exports
 from pipeline.captioning.settings import Settings
 from transforms.search import SearchOptions
@@ -48,3 +50,16 @@ def test_exports_are_stale_when_they_are_not_what_was_written_or_is_wanted(tmp_p
     assert not exports.stale(job, written)
     page.unlink()
     assert exports.stale(job, written)
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [
+        ("val2014/COCO_val2014_000000000139.jpg", 139),
+        ("000000000139.jpg", 139),
+        ("0.png", 0),
+        ("a/dog 7.jpg", "dog 7"),
+    ],
+)
+def test_results_have_the_numbers_that_coco_gave_its_images(key: str, number: int | str) -> None:
+    assert exports.image_id(key) == number

@@ -1,0 +1,42 @@
+"""What becomes of images by what the listing and the table say of them, before any is read."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from benchmarks.simulations import settings
+from pipeline.captioning import compare
+from pipeline.captioning.elements import Entry
+from transforms.rejects import RejectCode
+from transforms.sources import ImageRef
+
+REF = ImageRef("a.jpg", "/in/a.jpg", 100, 5.0)
+ENTRY = Entry("a.jpg", "/in/a.jpg", 100, 5.0, "0" * 64, "p", "m", "q", None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": 101},
+        {"modified": 6.0},  # Of one size: a picture that was edited in its place.
+        {"uri": "/in/b/a.jpg"},
+    ],
+)
+def test_what_the_listing_shows_otherwise_is_read(changes: dict[str, Any]) -> None:
+    assert compare.unchanged(REF, ENTRY)
+    assert not compare.unchanged(dataclasses.replace(REF, **changes), ENTRY)
+
+
+def test_a_store_without_times_shows_nothing_unchanged() -> None:
+    ref, entry = dataclasses.replace(REF, modified=0), dataclasses.replace(ENTRY, modified=0)
+    assert not compare.unchanged(ref, entry)
+
+
+def test_of_two_images_of_one_key_one_is_captioned_and_one_refused() -> None:
+    other = dataclasses.replace(REF, uri="/other/a.jpg")
+    found = {"listed": [other, REF], "committed": []}
+    refused, unread = compare.Compare(settings("/captions", 10)).process(("a.jpg", found))
+    assert (refused.tag, refused.value.code) == (compare.REJECTS, RejectCode.IMAGE_AMBIGUOUS)
+    assert refused.value.uri == "/other/a.jpg"
+    assert (unread.tag, unread.value) == (compare.UNREAD, (REF, ()))

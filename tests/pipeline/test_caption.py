@@ -1,0 +1,36 @@
+"""What the flags of pipeline.caption come to, before any work; those of the search apart."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import caption
+from pipeline.captioning.settings import Settings
+from transforms import compact
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with two of images."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_bytes(b"not looked into")
+    return tmp_path
+
+
+def resolve(*flags: str) -> Settings:
+    base = ("--images=cats", "--output=out", "--engine=tensorflow")
+    return caption.resolve(caption.build_parser().parse_args([*base, *flags]))
+
+
+def test_every_source_is_captioned(folder: Path) -> None:
+    assert resolve("--images=dogs").images == (f"{folder}/cats", f"{folder}/dogs")
+
+
+def test_captioners_come_with_the_package(folder: Path) -> None:
+    usual, fast = resolve(), resolve("--fast")
+    assert usual.captioners == (compact.shipped("en"),)
+    assert fast.captioners == (compact.shipped("en", fast=True),)
+    assert fast.model() != usual.model()
+    assert resolve("--language=zh").captioners == (compact.shipped("zh"),)
