@@ -81,7 +81,10 @@ def test_the_wrapper_ends_as_its_job_and_speaks_only_of_trouble(
     assert module == "pipeline.caption"
     options, _ = parsed(arguments)
     assert options.output == f"{tmp_path}/srv/captions"
-    assert options.wait_for_lock > 0
+    assert options.images == [f"{tmp_path}/srv/photos"]
+    assert options.captioner == [f"{tmp_path}/srv/captioner"]
+    assert options.metrics_file == f"{tmp_path}/var/lib/node_exporter/textfile/beamcap.prom"
+    assert options.wait_for_lock > 0 and options.retain > 1 and options.max_reject_fraction < 1
 
 
 def test_the_wrapper_without_settings_is_wrong_usage(tmp_path: Path) -> None:

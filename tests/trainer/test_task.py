@@ -161,8 +161,12 @@ def test_an_error_is_one_line_and_exit_status_2():
 
 def test_trains_a_network_from_the_pixels(tmp_path):
     toy.dataset(tmp_path / "data", encoder="none", train=4, dev=2)
-    flags = ["--preset=seed-lstm", "--convolutions=4,4", "--pixels=8", "--epochs=1", *SMALL]
+    flags = ["--preset=seed-lstm", "--convolutions=4,4", "--pixels=8", *SMALL]
     flags.remove("--attention_units=8")
+    flags += ["--epochs=9", "--max_minutes=0.00001"]
+    flags += ["--license=CC-BY-4.0", "--data_note=Photos of *my* garden."]
     output = tmp_path / "captioner"
     assert task.main([f"--dataset={tmp_path / 'data'}", f"--output={output}", *flags]) == Exit.DONE
-    assert (output / "captioner.json").exists()
+    assert len(json.loads((output / "history.json").read_text())) == 1
+    card = (output / "MODEL_CARD.md").read_text()
+    assert 'license: "CC-BY-4.0"' in card and "Photos of *my* garden." in card

@@ -16,7 +16,8 @@ from transforms.commandline import Exit
 from transforms.errors import JobError
 from transforms.rejects import Reject, RejectCode
 
-BOOKS = Books({"listed": 5, "done": 2, "rejected": 2, "duplicates": 0, "committed": 1}, {})
+IMAGES = {"listed": 5, "done": 2, "rejected": 2, "duplicates": 0, "committed": 1}
+BOOKS = Books(IMAGES, {}, missing=4)
 REJECTS = [Reject(k, k, "decode", RejectCode.IMAGE_EMPTY, "no bytes") for k in ("a", "b")]
 
 
@@ -45,7 +46,14 @@ def test_a_finished_run_tells_counts_times_and_status(tmp_path: Path) -> None:
     assert found["beamcap_success", frozenset(labels)] == 0
     assert found["beamcap_table_rows", frozenset(labels)] == 9
     assert found["beamcap_images", frozenset({*labels, ("outcome", "committed")})] == 1
+    assert found["beamcap_images", frozenset({*labels, ("outcome", "missing")})] == 4
     assert found["beamcap_rejects", frozenset({*labels, ("code", "image_empty")})] == 2
+    ended = found["beamcap_finished_timestamp_seconds", frozenset(labels)]
+    assert ended == pytest.approx(time.time(), abs=60)
+    run_report.record(output, BOOKS, [])
+    run_report.close(output, "caption", Exit.DONE, started=time.time())
+    found = samples((tmp_path / "metrics.prom").read_text())
+    assert found["beamcap_success", frozenset(labels)] == 1
 
 
 def test_counts_that_cannot_be_read_are_told_in_one_line(tmp_path: Path) -> None:
