@@ -16,6 +16,7 @@ from tests.faults.warm import Job, WarmPython
 POLL_SECONDS = 0.02
 GRACE_SECONDS = 15.0
 LOG_CHARACTERS = 6000
+ROOT = Path(__file__).parents[2]
 TIMED = ("run.json", "metrics.prom")
 
 
@@ -107,7 +108,8 @@ def _start(
         return subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=folder,
-            env={**os.environ, **environment},
+            # Not what is installed: it may be of another folder.
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

@@ -22,6 +22,12 @@ def test_a_job_that_ends_gives_its_status_and_its_log(tmp_path: Path) -> None:
     assert run.log == "a b\n"
 
 
+def test_a_job_is_of_the_folder_that_its_test_is_of(tmp_path: Path) -> None:
+    text = "import transforms; print(transforms.__file__)"
+    run = run_job([script(tmp_path, text)], tmp_path)
+    assert run.log == f"{Path(__file__).parents[2]}/transforms/__init__.py\n"
+
+
 def test_a_process_that_outlives_its_job_is_reported_and_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

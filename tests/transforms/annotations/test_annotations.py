@@ -78,11 +78,10 @@ def test_what_fits_no_format_is_refused(content: bytes, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("format", "other"),
-    [pair for pair in itertools.product(EXAMPLES, repeat=2) if len({*pair}) == 2],
+    # Lines of JSON are the same lines in both, read with other names.
+    [pair for pair in itertools.permutations(EXAMPLES, 2) if sorted(pair) != ["hf", "jsonl"]],
 )
 def test_a_wrongly_selected_format_is_refused_in_one_line(format: str, other: str) -> None:
-    if (format, other) in {("jsonl", "hf"), ("hf", "jsonl")}:
-        return  # the same lines, read with other names
     with pytest.raises(UsageError) as caught:
         check(holding(EXAMPLES[format]), "dir/c", other)
     message = str(caught.value)
