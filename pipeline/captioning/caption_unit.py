@@ -1,7 +1,7 @@
 """One unit of captioning: read, decode, caption, write."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -92,18 +92,13 @@ def caption_unit(
             pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
             for content, result in batch:
                 if isinstance(result, Reject):
-                    failed = content.refs
-                    if result.stage == "read":
-                        # The others may lie where all is well.
-                        failed, others = failed[:1], failed[1:]
-                        further += [dataclasses.replace(content, refs=others)] if others else []
-                    refused_as = rejects_of(failed, result)
-                    rejects += refused_as
-                    if not result.code.retryable:
-                        index += [
-                            index_line(content.sha256, ref, reject)
-                            for ref, reject in zip(failed, refused_as, strict=True)
-                        ]
+                    failed, others = hit(content, result)
+                    further += [dataclasses.replace(content, refs=others)] if others else []
+                    for ref in failed:
+                        reject = dataclasses.replace(result, key=ref.key, uri=ref.uri)
+                        rejects.append(reject)
+                        if not reject.code.retryable:
+                            index.append(index_line(content.sha256, ref, reject))
                 else:
                     index += [index_line(content.sha256, ref) for ref in content.refs]
             for (content, picture), found in zip(pictures, captions, strict=True):
@@ -185,9 +180,11 @@ def unit_name(unit: Unit, settings: Settings) -> str:
     )
 
 
-def rejects_of(refs: Iterable[ImageRef], reject: Reject) -> list[Reject]:
-    """Return the reject of a content under some of its names."""
-    return [dataclasses.replace(reject, key=ref.key, uri=ref.uri) for ref in refs]
+def hit(content: Content, reject: Reject) -> tuple[tuple[ImageRef, ...], tuple[ImageRef, ...]]:
+    """Return a content's names that a reject is of, and those that are worth a try."""
+    # Where one could not be read, another may lie where all is well.
+    tried = 1 if reject.stage == "read" else len(content.refs)
+    return content.refs[:tried], content.refs[tried:]
 
 
 def index_line(sha256: str, ref: ImageRef, reject: Reject | None = None) -> dict[str, Any]:
