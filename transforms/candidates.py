@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def _csv(path: str, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _cells(path: str, text: str) -> Iterator[tuple[str, list[str]]]:
-    mark = "\t" if "\t" in text.lstrip().partition("\n")[0] else ","
+    mark = "\t" if "\t" in re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0] else ","
     lines = tables.filled_lines(io.BytesIO(text.encode()))
     for number, cells in tables.read_rows(lines, mark):
         if isinstance(cells, str):

@@ -130,13 +130,15 @@ def _row(
     if first is None:
         return 1, NOT_UTF8
     text, problem = "", _WRONG_QUOTE
+    # The last line of a quoted first cell has as many cells as a row.
+    plain = mark == "\t" and not first.lstrip().startswith('"')
     for used in range(1, _MOST_LINES + 1):
         if len(pending) < used:
             pending.extend(itertools.islice(numbered, 1))
         line = pending[used - 1][1] if len(pending) >= used else None
         if line is None:
             break
-        if used > 1 and mark == "\t" and len(line.split(mark)) == width:
+        if used > 1 and plain and len(line.split(mark)) == width:
             break
         text += line
         try:

@@ -80,6 +80,11 @@ def test_a_tab_separated_file_need_not_know_quotes() -> None:
     ]
 
 
+def test_a_quoted_first_cell_between_tabs_may_hold_lines() -> None:
+    text = 'caption\tfile\n"A dog\nruns"\ta.jpg\nA cat\tb.jpg\n'
+    assert good(text, "tsv") == [("a.jpg", ["A dog\nruns"], None), ("b.jpg", ["A cat"], None)]
+
+
 def test_a_quote_between_tabs_takes_no_row_that_is_whole() -> None:
     text = 'file\tcaption\na.jpg\t"Stop\nb.jpg\tA dog\nc.jpg\tSays "Hm"\nd.jpg\tA bird "\n'
     assert good(text, "tsv") == [
