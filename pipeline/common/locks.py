@@ -75,16 +75,26 @@ class Hold:
 
     def stands(self) -> bool:
         """Whether the lock still is this run's."""
-        store = _store(self.output) if self.token else None
-        if store is None:
-            return True
-        found = store.read()
-        return found is not None and found[0].token == self.token
+        return self._token() == self.token
 
     def check(self) -> None:
-        """Raise JobError if another run has taken the output over."""
-        if not self.stands():
+        """Raise JobError if another run has the output, or may have it any time."""
+        token = self._token()
+        if token is None:
+            raise JobError(
+                f"{self.output}: the command that started this run has ended and given the lock"
+                " back; run it again, and it continues where this one stopped"
+            )
+        if token != self.token:
             raise JobError(_lost(self.output))
+
+    def _token(self) -> str | None:
+        """Return that of the lock that is there, None for none."""
+        store = _store(self.output) if self.token else None
+        if store is None:
+            return self.token
+        found = store.read()
+        return None if found is None else found[0].token
 
 
 class Store(Protocol):

@@ -284,3 +284,10 @@ def test_what_a_bucket_answers_is_told_in_one_line(
 def test_a_store_without_locks_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with locks.held("s3://bucket/out"):
         assert "no lock is kept in this kind of store" in capsys.readouterr().err
+
+
+def test_a_run_whose_command_has_ended_says_so(tmp_path: Path) -> None:
+    with locks.held(str(tmp_path)) as hold:
+        hold.check()
+    with pytest.raises(JobError, match="the command that started this run has ended"):
+        hold.check()
