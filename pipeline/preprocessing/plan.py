@@ -105,11 +105,18 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
     sizes = (
         kept | "Split" >> beam.Map(lambda image: image.split) | beam.combiners.Count.PerElement()
     )
+    lost = (refused, notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten()
+    codes = (
+        lost
+        | "Codes" >> beam.Map(lambda lost: lost.reject.code.value)
+        | "CountCodes" >> beam.combiners.Count.PerElement()
+    )
     # Encoding waits for the total, and so for the check.
     total = (
         sizes
         | "GatherSizes" >> beam.combiners.ToList()
-        | "CheckSplits" >> beam.Map(check_splits, settings.captions_format != NO_CAPTIONS)
+        | "CheckSplits"
+        >> beam.Map(check_splits, settings.captions_format != NO_CAPTIONS, pvalue.AsDict(codes))
     )
     grouped = (
         kept
@@ -128,7 +135,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
     return Plan(
         units=grouped,
         kept=kept,
-        lost=(refused, notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten(),
+        lost=lost,
         copies=resolved.copies,
         total=pvalue.AsSingleton(total),
         listed=found.count,
@@ -221,19 +228,21 @@ def resolve_copies(content: tuple[str, Iterable[Captioned]], settings: Settings)
             )
 
 
-def check_splits(sizes: list[tuple[str, int]], captioned: bool) -> int:
+def check_splits(sizes: list[tuple[str, int]], captioned: bool, codes: dict[str, int]) -> int:
     """Return the number of images, and say before they are encoded if training will miss some.
 
     Args:
         sizes: images of each split that has any.
         captioned: whether they are to be trained on, and not to be captioned by self-training.
+        codes: rejects by code.
 
     Raises:
         UsageError: there are images, but none in train.
     """
     images = dict(sizes)
     if images and "train" not in images:
-        raise UsageError(NO_TRAIN)
+        counts = [*sorted(sizes), *sorted(codes.items())]
+        raise UsageError(f"{NO_TRAIN} (" + ", ".join(f"{n:,} {what}" for what, n in counts) + ")")
     if images and captioned and "dev" not in images:
         logging.warning(
             "preprocess: no image is in the dev split, and trainer.task needs some: check the"

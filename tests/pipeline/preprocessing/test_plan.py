@@ -29,15 +29,17 @@ def test_a_name_meets_every_image_that_it_may_mean(name: str, keys: set[str]) ->
 def test_splits_that_training_needs_are_missed_before_work(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert check_splits([("dev", 1), ("train", 8)], True) == 9
-    assert check_splits([("train", 8)], False) == 8
+    assert check_splits([("dev", 1), ("train", 8)], True, {}) == 9
+    assert check_splits([("train", 8)], False, {}) == 8
     # Where nothing is left at all, the commit says why.
-    assert check_splits([], True) == 0
+    assert check_splits([], True, {}) == 0
     assert not caplog.messages
-    assert check_splits([("train", 8), ("test", 1)], True) == 9
+    assert check_splits([("train", 8), ("test", 1)], True, {}) == 9
     assert "no image is in the dev split" in caplog.text
-    with pytest.raises(UsageError, match="no image is in the train split"):
-        check_splits([("dev", 1)], True)
+    with pytest.raises(
+        UsageError, match=r"no image is in the train split.*\(1 dev, 12 split_missing\)"
+    ):
+        check_splits([("dev", 1)], True, {"split_missing": 12})
 
 
 def test_what_nothing_names_is_divided_by_the_shares_and_the_seed() -> None:
