@@ -87,7 +87,7 @@ def write(
             floor_caption=constant,
             notes=[*result.notes, *left_out(work.joined)],
             cider=[result.cider[candidate.key] for candidate in work.chosen],
-            sections=_sections(work, result, _uris(images, work.judged)),
+            sections=_sections(work, result, find_images(images, work.judged)),
             software=software,
             language=text.language(work.tokenizer),
         )
@@ -164,7 +164,7 @@ def _sections(work: Work, result: Result, uris: dict[str, str]) -> dict[str, lis
     }
 
 
-def _uris(folder: str | None, judged: list[Candidate]) -> dict[str, str]:
+def find_images(folder: str | None, judged: list[Candidate]) -> dict[str, str]:
     """Find the images of the captions in a folder, where they can be told from each other.
 
     A key that is a number, as in COCO results, may be the number of a file.
@@ -178,7 +178,9 @@ def _uris(folder: str | None, judged: list[Candidate]) -> dict[str, str]:
         if (number := references.number(ref.key)) is not None
     ]
     keys = [candidate.key for candidate in judged]
-    by_number = Matcher(numbered).match(key for key in keys if key.isdecimal())
+    numbers = {key: str(int(key)) for key in keys if key.isdecimal()}
+    found = Matcher(numbered).match(numbers.values())
+    by_number = {key: found[spelled] for key, spelled in numbers.items()}
     by_name = Matcher(images).match(keys)
     return {
         key: ref.uri

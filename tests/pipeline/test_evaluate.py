@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import evaluate
+from pipeline.evaluating.report import find_images
 from tests import data
 from transforms import images
+from transforms.candidates import Candidate
 from transforms.commandline import Exit
 from transforms.errors import UsageError
 
@@ -287,6 +289,13 @@ def test_many_images_show_the_best_the_worst_and_some_others(tmp_path, without_j
     for part, poor in ((best, False), (worst, True)):
         said = re.findall(r'class="caption"[^>]*>(.*?)<', part)
         assert ["else" in caption for caption in said] == [poor] * 12
+
+
+def test_a_number_is_that_of_a_file_however_it_is_spelled(tmp_path):
+    (tmp_path / "COCO_val2014_000000000139.jpg").write_bytes(b"a picture")
+    for key in ("139", "000139"):
+        found = find_images(str(tmp_path), [Candidate(key, "a dog")])
+        assert found[key].endswith("000000000139.jpg")
 
 
 @pytest.mark.parametrize(
