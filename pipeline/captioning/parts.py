@@ -135,6 +135,9 @@ def read_entries(named: tuple[str, Part], output: str, generation: int) -> Itera
         index = read(output, named[1], "index")
     except JobError as error:
         logging.warning("%s", error)
+        if part["generation"] == generation:
+            # Or the journal would say that its unit is finished.
+            files.delete(files.join(output, part["index"]))
         return
     for line in index:
         reject = None
