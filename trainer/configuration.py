@@ -8,6 +8,9 @@ from typing import Any
 from transforms import commandline
 from transforms.errors import UsageError
 
+# The fields that decide which of the others have an effect; see `Configuration.idle`.
+DECISIVE = ("decoder", "attention", "convolutions", "cnn_learning_rate", "scst_epochs")
+
 
 def _option(default: Any, text: str, **facts: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": text, **facts})

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainer.configuration import Configuration, refuse_idle
+from trainer.configuration import DECISIVE, Configuration, refuse_idle
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -178,13 +178,15 @@ def check_useful(
     Raises:
         UsageError: the first of them.
     """
-    values = {each.name: each.values or (each.high,) for each in parameters}
+    values = {
+        each.name: each.values or (each.high,) for each in parameters if each.name in DECISIVE
+    }
     trials = [
         dataclasses.replace(base, **dict(zip(values, each, strict=True))).idle(cut)
         for each in itertools.product(*values.values())
     ]
     idle = {name: use for name, use in trials[0].items() if all(name in each for each in trials)}
-    refuse_idle(values, idle, "--search=")
+    refuse_idle([each.name for each in parameters], idle, "--search=")
     refuse_idle(explicit, idle)
 
 
