@@ -167,6 +167,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         if (path := getattr(options, f"{name}_list"))
     )
     for name, path in lists:
+        # To its end, and only for what is wrong with it to be said before work.
         deque(annotations.read_names(files.open_read, path, f"--{name}_list"), maxlen=0)
     images = tuple(absolute(spec) for spec in options.images)
     for spec in images:
