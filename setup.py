@@ -32,6 +32,7 @@ EXTRAS = {
     "onnx": ["onnx", "onnxruntime", "tf2onnx"],
     "openvino": ["onnx", "openvino", "tf2onnx"],
     "hub": ["keras-hub"],
+    "s3": ["apache-beam[aws]"],
     "tune": ["matplotlib", "optuna"],
 }
 DEV = [

@@ -23,7 +23,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 # Flags of Beam and of engines, which the jobs pass on.
 BEAM_FLAGS = (
     "runner|flink|prism|spark|direct|env|sdk|job|parallelism|artifacts_dir"
-    "|project|region|temp_location|experiments"
+    "|project|region|temp_location|experiments|s3|hdfs"
 )
 PINS = dict(
     re.findall(r"^([A-Za-z0-9._-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)

@@ -1,7 +1,8 @@
 """Files on a local disk or in a bucket, behind one small set of functions.
 
 Local paths go through the operating system, others (`gs://…`, `s3://…`, `hdfs://…`) through
-Beam's file systems. A file written here is either whole or absent.
+Beam's file systems, with the options that a job has set for them. A file written here is either
+whole or absent. Any function that asks a store raises UsageError where its client is not installed.
 """
 
 import contextlib
@@ -15,14 +16,19 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from http import HTTPStatus
+from importlib.util import find_spec
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import IO, Any, BinaryIO, cast
+
+from transforms.errors import UsageError
 
 TEMPORARY_PREFIX = ".beamcap-tmp-"
 SPOOL_BYTES = 32 * 1024 * 1024
 _SHOWN_OF_ERROR = 300
 RANDOM_BYTES = 64 * 1024
+# Stores whose client not everybody has: its module, and what installs it.
+_CLIENTS = {"s3": ("boto3", "-e '.[s3]'"), "hdfs": ("hdfs", "'apache-beam[hadoop]'")}
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -57,7 +63,7 @@ def open_read(path: str) -> BinaryIO:
             raise OSError(errno.EINVAL, "not a regular file", path)
         return Path(path).open("rb")
     with _store_errors(path):
-        return cast(BinaryIO, _beam().open(path, compression_type=_uncompressed()))
+        return cast(BinaryIO, _beam(path).open(path, compression_type=_uncompressed()))
 
 
 def open_random(path: str) -> BinaryIO:
@@ -66,7 +72,7 @@ def open_random(path: str) -> BinaryIO:
     Otherwise the clients of stores fetch 16 MiB around whatever is asked for.
     """
     store = path.split("://", 1)[0] if is_remote(path) else ""
-    filesystem: Any = _beam().get_filesystem(path) if store in ("gs", "s3") else None
+    filesystem: Any = _beam(path).get_filesystem(path) if store in ("gs", "s3") else None
     # Beam's file systems have no way to pass the size on; what they open files with has.
     if store == "gs":
         client = filesystem._gcsIO()
@@ -108,7 +114,7 @@ def exists(path: str) -> bool:
     if not is_remote(path):
         return Path(path).exists()
     with _store_errors(path):
-        return bool(_beam().exists(path))
+        return bool(_beam(path).exists(path))
 
 
 def stat(path: str) -> FileInfo:
@@ -124,7 +130,7 @@ def stat(path: str) -> FileInfo:
             raise OSError(errno.EINVAL, str(error), path) from error
         return FileInfo(path, status.st_size, status.st_mtime)
     with _store_errors(path):
-        found = _beam().match([path])[0].metadata_list
+        found = _beam(path).match([path])[0].metadata_list
     if not found:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     return FileInfo(path, found[0].size_in_bytes, found[0].last_updated_in_seconds or 0)
@@ -135,7 +141,7 @@ def delete(path: str) -> None:
     if is_remote(path):
         if exists(path):
             with _store_errors(path):
-                _beam().delete([path])
+                _beam(path).delete([path])
     else:
         Path(path).unlink(missing_ok=True)
 
@@ -151,7 +157,7 @@ def list_files(folder: str) -> Iterator[FileInfo]:
     """
     if is_remote(folder):
         with _store_errors(folder):
-            found = _beam().match([join(folder, "**")])[0].metadata_list
+            found = _beam(folder).match([join(folder, "**")])[0].metadata_list
         for match in found:
             if not match.path.endswith("/"):
                 yield FileInfo(match.path, match.size_in_bytes, match.last_updated_in_seconds or 0)
@@ -250,7 +256,7 @@ def atomic(path: str) -> Iterator[HashingWriter]:
             spool.seek(0)
             with (
                 _store_errors(path),
-                _beam().create(path, compression_type=_uncompressed()) as target,
+                _beam(path).create(path, compression_type=_uncompressed()) as target,
             ):
                 shutil.copyfileobj(spool, target, 4 * 1024 * 1024)
         return
@@ -290,7 +296,7 @@ def _store_errors(path: str) -> Iterator[None]:
     """Turn what the clients of stores raise into OSError."""
     try:
         yield
-    except OSError:
+    except (OSError, UsageError):
         raise
     except Exception as error:
         if not is_remote(path):
@@ -301,9 +307,18 @@ def _store_errors(path: str) -> Iterator[None]:
         raise OSError(errno.EIO, f"the store answers: {reason}", path) from error
 
 
-def _beam() -> Any:
+def _beam(path: str) -> Any:
+    """Return Beam's file systems, fit to reach the store of a path."""
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
 
+    store = path.split("://", 1)[0]
+    client, package = _CLIENTS.get(store, ("", ""))
+    if client and find_spec(client) is None:
+        raise UsageError(f"{path}: {store}:// takes {client}: run pip install {package}")
+    if FileSystems._pipeline_options is None:
+        # Commands that are no jobs have none, and the client of S3 does not begin without.
+        FileSystems.set_options(PipelineOptions([]))
     return FileSystems
 
 

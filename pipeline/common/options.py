@@ -71,13 +71,20 @@ def job_parser(prog: str, description: str) -> Parser:
 def parse(
     parser: Parser, argv: Sequence[str] | None
 ) -> tuple[argparse.Namespace, "PipelineOptions"]:
-    """Split a command line into the job's options and Beam's.
+    """Split a command line into the job's options and Beam's, and tell Beam's file systems of them.
+
+    A pipeline would do that too late: sources and captioners in stores are looked at before.
 
     Raises:
         UsageError: a flag that neither knows, or a value that does not fit.
     """
     options, rest = parser.parse_known_args(argv)
-    return options, _beam_options(parser, rest)
+    beam_options = _beam_options(parser, rest)
+
+    from apache_beam.io.filesystems import FileSystems
+
+    FileSystems.set_options(beam_options)
+    return options, beam_options
 
 
 def _beam_options(parser: Parser, arguments: list[str]) -> "PipelineOptions":

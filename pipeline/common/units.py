@@ -92,7 +92,8 @@ def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[Un
     marker = files.join(output, JOURNAL, name + STARTED)
     careful = files.exists(marker)
     if not careful:
-        files.write_bytes(marker, b"")
+        # Not empty: Beam's client of S3 writes no empty objects.
+        files.write_bytes(marker, b"\n")
     try:
         try:
             report = work(careful)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from transforms import files
+from transforms.errors import UsageError
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -101,3 +102,30 @@ def test_what_is_not_there_is_told_from_what_cannot_be_read(tmp_path: Path) -> N
     assert files.read_if_there(str(tmp_path / "a" / "b")) is None
     with pytest.raises(IsADirectoryError):
         files.read_if_there(str(tmp_path))
+
+
+def test_a_store_without_its_client_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
+    for ask in (files.exists, files.stat, files.open_read, files.open_random, files.read_bytes):
+        with pytest.raises(UsageError, match=r"s3://bucket/a: .* pip install -e '\.\[s3\]'"):
+            ask("s3://bucket/a")
+    with pytest.raises(UsageError, match="hdfs://a"):
+        files.write_bytes("hdfs://a", b"x")
+
+
+def test_commands_that_are_no_jobs_reach_stores_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from apache_beam.io.aws import s3io
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    class Client:
+        def __init__(self, options: object) -> None:
+            assert isinstance(options, PipelineOptions)
+
+        def exists(self, path: str) -> bool:
+            return path == "s3://bucket/a"
+
+    monkeypatch.setattr(s3io, "S3IO", Client)
+    monkeypatch.setattr(files, "find_spec", lambda name: object())
+    monkeypatch.setattr(FileSystems, "_pipeline_options", None)
+    assert files.exists("s3://bucket/a")

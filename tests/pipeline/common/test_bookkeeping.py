@@ -30,6 +30,16 @@ def remembered(folder: Path, report: units.UnitReport) -> units.UnitReport | Non
     return units.recall(str(folder), "u")
 
 
+def test_the_marker_of_a_unit_in_work_is_not_empty(tmp_path: Path) -> None:
+    # Beam's client of S3 fails to write what is empty.
+    def work(careful: bool) -> units.UnitReport:
+        (marker,) = (tmp_path / units.JOURNAL).iterdir()
+        assert not careful and marker.stat().st_size
+        return REPORT
+
+    assert units.once(str(tmp_path), "u", work) == (REPORT, False)
+
+
 def test_a_finished_unit_is_recalled(tmp_path: Path) -> None:
     assert units.recall(str(tmp_path), "u") is None
     (tmp_path / "data").mkdir()

@@ -16,6 +16,16 @@ def test_own_flags_and_beams_are_told_apart() -> None:
     assert beam.get_all_options()["direct_num_workers"] == 2
 
 
+def test_file_systems_have_the_options_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from apache_beam.io.filesystems import FileSystems
+
+    monkeypatch.setattr(FileSystems, "_pipeline_options", None)
+    _, beam = options.parse(PARSER, ["--s3_endpoint_url=http://127.0.0.1:9"])
+    assert FileSystems.get_filesystem("s3://bucket/a.jpg")._options is beam
+
+
 def test_views_of_beams_options_are_the_same_options() -> None:
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
