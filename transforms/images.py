@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from transforms.errors import UsageError
-from transforms.rejects import RejectCode
+from transforms.rejects import RejectCode, unsupported
 
 # The formats that are read. Pillow's others stay out: some run programs (EPS).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
@@ -259,7 +259,7 @@ def _unidentified(data: bytes) -> ImageError:
             return ImageError(RejectCode.IMAGE_CORRUPT, f"the {name} header cannot be read")
     for start, magic, name in _UNSUPPORTED:
         if prefix[start:].startswith(magic):
-            return ImageError(RejectCode.IMAGE_FORMAT_UNSUPPORTED, f"{name} is not supported")
+            return ImageError(RejectCode.IMAGE_FORMAT_UNSUPPORTED, unsupported(name))
     return ImageError(RejectCode.IMAGE_NOT_AN_IMAGE, "not an image in any format that is read")
 
 

@@ -106,7 +106,7 @@ def join(
 def _unmatched_reject(name: str, code: RejectCode, group: list[Annotation]) -> Lost:
     count = sum(len(annotation.captions) for annotation in group)
     reason = (
-        "its captions name an image that is not there"
+        "its captions name an image that is not there, or was refused when it was listed"
         if code is RejectCode.IMAGE_MISSING
         else "its captions could be of several images; name one by its path"
     )

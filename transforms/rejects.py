@@ -52,6 +52,11 @@ _RETRYABLE = frozenset(
 )
 
 
+def unsupported(format_name: str) -> str:
+    """Return the message of a picture in a format that is not read."""
+    return f"{format_name} is not read: convert it to JPEG or PNG"
+
+
 @dataclasses.dataclass(frozen=True, order=True, slots=True)
 class Reject:
     """One row of `rejects.parquet`.

@@ -55,7 +55,7 @@ def expand(named: tuple[bytes, Iterable[File]]) -> Iterator[Any]:
     How many both are goes to `counts`: to count the collections, the local runner would hold a
     copy of them.
     """
-    file = min(named[1], key=lambda file: (file.key, file.size))
+    file = min(named[1], key=lambda file: (file.key, file.size, file.kind))
     count = 0
     for item in sources.expand(file):
         count += 1

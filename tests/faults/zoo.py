@@ -106,6 +106,9 @@ def _contents() -> Iterator[tuple[str, str, bytes]]:
     yield "wrong/layers.jpg", UNSUPPORTED, b"8BPS" + bytes(40)
     yield "wrong/drawing.png", UNSUPPORTED, b"<svg xmlns='http://www.w3.org/2000/svg'/>"
     yield "wrong/phone.jpg", UNSUPPORTED, b"\0\0\0\x18ftypheic" + bytes(40)
+    # By their suffixes alone, whatever they hold.
+    yield "unread/phone.HEIC", UNSUPPORTED, saved("JPEG", picture(17))
+    yield "unread/drawing.svg", UNSUPPORTED, b""
     yield "wrong/film.jpg", UNSUPPORTED, b"\0\0\0\x18ftypisom" + bytes(40)
     yield "wrong/icon.png", UNSUPPORTED, b"\0\0\1\0\1\0" + bytes(40)
     yield "wrong/program.jpg", NO_IMAGE, b"\x7fELF" + bytes(60)

@@ -50,9 +50,10 @@ def find(spec: str, prefix: str = "") -> Iterator[File]:
     """Yield the images and the archives of a source; archives are not opened.
 
     In a folder, at any depth, files with the suffix of an image or an archive count, in upper
-    or lower case; hidden files and folders do not. A glob chooses by itself: `*` and `?` stay
-    within a folder, `**` does not, and case does not matter. Lists of URIs are followed where
-    they are named, and only there.
+    or lower case; hidden files and folders do not. Of pictures whose suffix is that of a format
+    that is not read, `expand` makes rejects. A glob chooses by itself: `*` and `?` stay within a
+    folder, `**` does not, case does not matter, and what a file is, its content tells. Lists of
+    URIs are followed where they are named, and only there.
 
     Args:
         spec: a folder, a glob, or one file: an image, an archive or a list; local or in a bucket.
@@ -73,13 +74,13 @@ def find(spec: str, prefix: str = "") -> Iterator[File]:
         kind = names.kind_of(key)
         if matches is not None:
             wanted = matches.fullmatch(key) is not None
-        else:
-            wanted = kind not in (None, names.LIST) and not names.is_hidden(key)
-        if wanted:
             kind = names.IMAGE if kind in (None, names.LIST) else kind
-            yield File(
-                _below(prefix, key), info.path, info.size, info.modified, kind or names.IMAGE
-            )
+        else:
+            if kind is None and names.unsupported_format(key):
+                kind = names.UNSUPPORTED
+            wanted = kind not in (None, names.LIST) and not names.is_hidden(key)
+        if wanted and kind is not None:
+            yield File(_below(prefix, key), info.path, info.size, info.modified, kind)
 
 
 def expand(file: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Reject]:
@@ -89,6 +90,10 @@ def expand(file: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Reject
         file: as `find` yields it.
         max_bytes: the largest image that is taken.
     """
+    if file.kind == names.UNSUPPORTED:
+        code, message = RejectCode.IMAGE_FORMAT_UNSUPPORTED, names.unsupported_format(file.uri)
+        yield file.reject(SourceError(code, message or ""))
+        return
     try:
         if file.size < 0:
             info = files.stat(file.uri)
@@ -162,7 +167,8 @@ def _below(prefix: str, key: str) -> str:
 def _is_file(spec: str) -> bool:
     if files.is_remote(spec):
         # A bucket has no folders to ask for: a name that looks like a file is one.
-        return not spec.endswith("/") and names.kind_of(spec) is not None
+        known = names.kind_of(spec) or names.unsupported_format(spec)
+        return not spec.endswith("/") and known is not None
     return Path(spec).is_file()
 
 

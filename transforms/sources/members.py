@@ -22,7 +22,8 @@ class File(Pickled):
         uri: where it is read.
         size: bytes, -1 where it has not been looked at.
         modified: seconds since 1970, 0 where the store has none.
-        kind: `image`, or a kind of archive.
+        kind: `image`, `unsupported` for a picture that is refused by its suffix, or a kind of
+            archive.
         named: whether somebody named it, so that an archive must hold images.
     """
 
@@ -63,9 +64,10 @@ class Member:
 
 
 def is_wanted(name: str) -> bool:
-    """Whether a member is an image by its name, as files of a folder are."""
+    """Whether a member is an image by its name, as files of a folder are, read or not."""
     name = name.replace("\\", "/").rstrip("/")
-    return names.kind_of(name) == names.IMAGE and not names.is_hidden(name)
+    picture = names.kind_of(name) == names.IMAGE or names.unsupported_format(name)
+    return bool(picture) and not names.is_hidden(name)
 
 
 def references(
@@ -85,6 +87,8 @@ def references(
     shown = {_sample(name) for name in last if name.count(".", name.rfind("/") + 1) == 1} & samples
     for name, member in found:
         refusal = member.refusal or names.refusal(name)
+        if refusal is None and (message := names.unsupported_format(name)) is not None:
+            refusal = (RejectCode.IMAGE_FORMAT_UNSUPPORTED, message)
         if refusal is None and last[name] is not member:
             refusal = (RejectCode.MEMBER_DUPLICATE, "a later member has the same name")
         if refusal is None and _sample(name) in shown and "." in name[len(_sample(name)) + 1 :]:

@@ -4,16 +4,36 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
-from transforms.rejects import RejectCode
+from transforms.rejects import RejectCode, unsupported
 
 IMAGE_SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
-        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "tif", "tiff"),
-        *("bmp", "avif", "jp2", "ppm"),
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "tif", "tiff"),
+        *("bmp", "avif", "jp2", "j2k", "jpf", "jpx", "ppm", "pgm", "pbm", "pnm"),
     )
 )
+# Suffixes of pictures in formats that are not read.
+_UNSUPPORTED = {
+    f".{suffix}": name
+    for name, suffixes in {
+        "HEIC": "heic heics heif heifs hif",
+        "JPEG XL": "jxl",
+        "JPEG XR": "jxr wdp hdp",
+        "Photoshop": "psd psb",
+        "GIMP": "xcf",
+        "SVG": "svg svgz",
+        "PostScript": "eps",
+        "icon": "ico",
+        "TGA": "tga",
+        "DDS": "dds",
+        "OpenEXR": "exr",
+        "camera raw": "dng cr2 cr3 crw nef nrw arw sr2 srw orf raf rw2 pef x3f",
+    }.items()
+    for suffix in suffixes.split()
+}
 IMAGE = "image"
+UNSUPPORTED = "unsupported"
 LIST = "list"
 # Kinds of archives, with what their names end in.
 _KINDS = (
@@ -41,6 +61,12 @@ def kind_of(name: str) -> str | None:
     return next((kind for kind, pattern in _KIND if pattern.fullmatch(name)), None)
 
 
+def unsupported_format(name: str) -> str | None:
+    """Return why a picture is refused by its suffix alone, None for any other file."""
+    found = _UNSUPPORTED.get(PurePosixPath(name).suffix.lower())
+    return None if found is None else unsupported(found)
+
+
 def without_archive(name: str) -> str:
     """Return a name without the suffix of an archive."""
     return _ARCHIVE.sub("", name)
@@ -52,10 +78,14 @@ def is_hidden(name: str) -> bool:
 
 
 def stem(name: str) -> str:
-    """Return a file name without its folders and without an image's suffix."""
+    """Return a file name without its folders and without an image's suffix, read or not.
+
+    So captions that name a picture find what it was converted to.
+    """
     base = name.rsplit("/", 1)[-1]
     suffix = PurePosixPath(base).suffix
-    return base[: -len(suffix)] if suffix.lower() in IMAGE_SUFFIXES else base
+    known = suffix.lower() in IMAGE_SUFFIXES or suffix.lower() in _UNSUPPORTED
+    return base[: -len(suffix)] if known else base
 
 
 def refusal(name: str) -> tuple[RejectCode, str] | None:

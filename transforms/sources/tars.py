@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from transforms.rejects import Reject, RejectCode
-from transforms.sources import members
+from transforms.sources import members, names
 from transforms.sources.members import File, Member
 from transforms.sources.reference import MAX_BYTES, PART_SIZE, ImageRef, SourceError, Span
 from transforms.sources.store import CHUNK, Inflated, Store, parsing
@@ -49,14 +49,19 @@ def expand(archive: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Rej
 
 
 def has_image(archive: File) -> bool:
-    """Whether a tar archive begins well and has an image, read no further than to the first.
+    """Whether a tar archive begins well and has an image that may be read, read no further.
 
     Raises:
         OSError: the store does not hand it over.
     """
     try:
         with parsing(), _open(archive.uri, _codec(archive)) as stream:
-            return any(i.isreg() and members.is_wanted(i.name) for i in _walk(stream))
+            return any(
+                info.isreg()
+                and members.is_wanted(info.name)
+                and not names.unsupported_format(info.name)
+                for info in _walk(stream)
+            )
     except SourceError:
         return False
 

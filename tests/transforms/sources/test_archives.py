@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.sources.archives import write_tar, write_zip
 from transforms import sources
+from transforms.errors import UsageError
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError, store, tars
 
@@ -67,6 +68,15 @@ def test_members_that_are_images_are_found_and_read(tmp_path: Path, name: str) -
     assert [ref.size for ref in refs] == [len(IMAGES[ref.key]) for ref in refs]
     for ref in reversed(refs):  # In any order, at a price.
         assert sources.read(ref) == IMAGES[ref.key]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_members_in_formats_that_are_not_read_are_refused(tmp_path: Path, name: str) -> None:
+    path = KINDS[name](tmp_path / name, [("d/a.heic", b"x"), ("b.SVG", b""), (".c.heic", b"")])
+    unsupported = RejectCode.IMAGE_FORMAT_UNSUPPORTED
+    assert codes(path) == [("d/a.heic", unsupported), ("b.SVG", unsupported)]
+    with pytest.raises(UsageError, match="HEIC is not read: convert it to JPEG or PNG"):
+        sources.check(str(path), "--images")
 
 
 @pytest.mark.parametrize("name", KINDS)

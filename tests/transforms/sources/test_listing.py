@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from transforms import sources
 from transforms.errors import UsageError
+from transforms.rejects import Reject, RejectCode
+
+UNSUPPORTED = RejectCode.IMAGE_FORMAT_UNSUPPORTED
 
 
 @pytest.fixture
@@ -53,6 +56,25 @@ def test_a_folder_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
     odd.mkdir()
     (odd / "a.jpg").write_bytes(b"x")
     assert keys(odd) == ["a.jpg"]
+
+
+def test_pictures_in_formats_that_are_not_read_are_refused_unopened(tmp_path: Path) -> None:
+    for name in ("a.HEIC", "d/b.psd", ".c.heic", "e.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    found = [item for file in sources.find(str(tmp_path)) for item in sources.expand(file)]
+    assert [(item.key, item.code, item.message) for item in found if isinstance(item, Reject)] == [
+        ("a.HEIC", UNSUPPORTED, "HEIC is not read: convert it to JPEG or PNG"),
+        ("d/b.psd", UNSUPPORTED, "Photoshop is not read: convert it to JPEG or PNG"),
+    ]
+    assert len(found) == 2
+    with pytest.raises(UsageError, match=r"no image in it \(image_format_unsupported: HEIC is not"):
+        sources.check(str(tmp_path), "--images")
+    # Who names a file, or chooses by a glob, is believed that it is an image.
+    assert keys(f"{tmp_path}/*.heic") == [".c.heic", "a.HEIC"]
+    (tmp_path / "list.txt").write_text("a.HEIC\n")
+    assert len(list(sources.find(str(tmp_path / "list.txt")))) == 1
+    assert sources.stem("IMG_1.HEIC") == sources.stem("IMG_1.jpg")
 
 
 def test_what_is_missing_or_empty_is_named(folder: Path) -> None:
