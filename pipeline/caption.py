@@ -44,7 +44,12 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 
 def build_parser() -> Parser:
     """Return the parser of the command's own flags."""
-    parser = flags.job_parser(PROG, "Caption the images of a folder or glob.")
+    parser = flags.job_parser(
+        PROG,
+        "Caption the images of a folder or glob.",
+        overwrite="begin the table anew: caption all images that are listed, and drop the rows of"
+        " those that are not",
+    )
     inputs = parser.add_argument_group("input")
     inputs.add_argument(
         "--captioner",

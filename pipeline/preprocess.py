@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 def build_parser() -> Parser:
     """Return the parser of the command's own flags."""
     parser = flags.job_parser(
-        PROG, "Turn images and captions, or without --images the built-in sample, into a data set."
+        PROG,
+        "Turn images and captions, or without --images the built-in sample, into a data set.",
+        overwrite="replace a data set of another configuration",
     )
     parser.set_defaults(output=DEFAULT_OUTPUT)
     inputs = parser.add_argument_group("input")

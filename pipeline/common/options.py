@@ -20,8 +20,14 @@ IMAGES_HELP = (
 )
 
 
-def job_parser(prog: str, description: str) -> Parser:
-    """Return a parser with the flags that both Beam jobs have."""
+def job_parser(prog: str, description: str, overwrite: str) -> Parser:
+    """Return a parser with the flags that both Beam jobs have.
+
+    Args:
+        prog: the command.
+        description: what it does, a sentence.
+        overwrite: what the job's `--overwrite` does.
+    """
     parser = Parser(prog, f"{description} {BEAM_HELP}")
     job = parser.add_argument_group("job")
     job.add_argument("--images", action="append", help=IMAGES_HELP)
@@ -29,9 +35,7 @@ def job_parser(prog: str, description: str) -> Parser:
         "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
     )
     job.add_argument("--output", help="folder or bucket path to write")
-    job.add_argument(
-        "--overwrite", action="store_true", help="replace an output of another configuration"
-    )
+    job.add_argument("--overwrite", action="store_true", help=overwrite)
     job.add_argument("--dry_run", action="store_true", help="print the plan and do nothing")
     job.add_argument(
         "--unit_size", type=positive, default=1000, help="images a unit of work, about"

@@ -7,7 +7,7 @@ import pytest
 from pipeline.common import options
 from transforms.errors import UsageError
 
-PARSER = options.job_parser("python -m pipeline.something", "Do something.")
+PARSER = options.job_parser("python -m pipeline.something", "Do something.", "replace it")
 
 
 def test_own_flags_and_beams_are_told_apart() -> None:
