@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from benchmarks import photos
-from pipeline.common.paths import absolute
 from transforms import compact
 from transforms.commandline import Parser, parse_strictly, positive
 from transforms.errors import UsageError
+from transforms.files import absolute
 
 WARM = 64
 

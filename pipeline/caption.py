@@ -1,4 +1,4 @@
-"""Caption the images of a folder or glob with a trained captioner.
+"""Caption images with a trained captioner: those of folders, archives, tables, lists, buckets.
 
 python -m pipeline.caption --images=photos --captioner=out/captioner --output=out/captions
 """
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pipeline.captioning import search_flags
 from pipeline.captioning.settings import Settings
 from pipeline.common import options as flags
-from pipeline.common.paths import absolute
 from pipeline.common.performance import Performance, workers
 from transforms.commandline import Exit, Parser, count, run
 from transforms.engines import ENGINES, PRECISIONS
 from transforms.errors import UsageError
+from transforms.files import absolute
 
 PROG = "python -m pipeline.caption"
 
@@ -46,7 +46,7 @@ def build_parser() -> Parser:
     """Return the parser of the command's own flags."""
     parser = flags.job_parser(
         PROG,
-        "Caption the images of a folder or glob.",
+        "Caption images: of folders, globs, archives, tables and lists, on disks and in buckets.",
         overwrite="begin the table anew: caption all images that are listed, and drop the rows of"
         " those that are not",
     )

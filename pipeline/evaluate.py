@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.common.paths import absolute
 from pipeline.evaluating.report import MANIFEST, PAGE, Work, left_out, write
 from transforms import annotations, candidates, files, references, sources, text
 from transforms.candidates import Candidate
@@ -94,7 +93,7 @@ def resolve(options: argparse.Namespace) -> Work:
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}={example}")
     if options.images:
-        options.images = absolute(options.images)
+        options.images = files.absolute(options.images)
         sources.check(options.images, "--images")
     _check_output(options)
     listed = _listed(options.keys) if options.keys else None

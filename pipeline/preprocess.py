@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.common import options as flags
-from pipeline.common.paths import absolute
 from pipeline.common.performance import Performance
 from pipeline.preprocessing.settings import Settings
 from transforms import files
 from transforms.commandline import Exit, Parser, fraction, positive, run
 from transforms.errors import UsageError
+from transforms.files import absolute
 
 PROG = "python -m pipeline.preprocess"
 SAMPLE = "out/sample"
@@ -94,7 +94,13 @@ def build_parser() -> Parser:
     words.add_argument(
         "--min_count", type=positive, default=5, help="times a word must occur in train"
     )
-    words.add_argument("--max_words", type=positive, default=20000, help="size of the vocabulary")
+    words.add_argument(
+        "--max_words",
+        type=positive,
+        default=20000,
+        help="words that the vocabulary has at most, the commonest in train, beside its four"
+        " reserved tokens",
+    )
     words.add_argument("--max_length", type=positive, default=20, help="words of a caption kept")
     encoder = parser.add_argument_group("encoder")
     encoder.add_argument(
@@ -116,7 +122,9 @@ def build_parser() -> Parser:
         help="flip, crop, crop2 ...: more views of each training image to store, separated by"
         " commas; may be repeated",
     )
-    encoder.add_argument("--dtype", choices=("float16", "float32"), default="float16")
+    encoder.add_argument(
+        "--dtype", choices=("float16", "float32"), default="float16", help="of the features"
+    )
     encoder.add_argument(
         "--image_size",
         type=positive,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainer import derived, model_card
 from transforms import captioner, compact, files, manifests, ngrams, tensorflow_start
-from transforms.commandline import Exit, Parser, run
+from transforms.commandline import Exit, Parser, parse_strictly, run
 from transforms.errors import UsageError
 
 NOTE = """
@@ -32,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parser = Parser("python -m trainer.compact", "Make a captioner small enough to be shipped.")
     parser.add_argument("--captioner", required=True, help="folder that trainer.task wrote")
     parser.add_argument("--output", required=True, help="folder to write, which must not exist")
-    options = parser.parse_args(argv)
-    size = write(options.captioner, Path(options.output))
-    print(f"{options.output}: {size / 1e6:.1f} MB")
+    options = parse_strictly(parser, argv)
+    output = Path(files.absolute(options.output))
+    size = write(files.absolute(options.captioner), output)
+    print(f"{output}: {size / 1e6:.1f} MB")
     return Exit.DONE
 
 

@@ -366,8 +366,11 @@ def add_flags(parser: argparse.ArgumentParser, without: Container[str] = ()) -> 
             default = ",".join(map(str, default)) or "none"
         options: dict[str, Any] = {
             "default": argparse.SUPPRESS,
-            "help": f"{facts['help']} (default: {default})".replace("%", "%%"),
+            "help": facts["help"].replace("%", "%%"),
         }
+        if commandline.tells(default):
+            # The parser does not know it: a flag that is not given leaves nothing behind.
+            options["help"] += f" (default: {default})".replace("%", "%%")
         if isinstance(field.default, bool):
             options["action"] = argparse.BooleanOptionalAction
         elif "choices" in facts:

@@ -54,6 +54,26 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+DEFAULT = "attention-lstm"
+# For --help; what each needs is in docs/training.md.
+ABOUT = {
+    "attention-lstm": "an LSTM that looks at the grid, the defaults of all flags",
+    "fast": "the same in fewer passes, with little dropout",
+    "frozen": "the recipe of docs/results.md for the data set that preprocess makes by itself",
+    "best": "the recipe for a data set of efficientnet-lite2 with --views=flip,crop, its captions"
+    " searched by consensus",
+    "seed-lstm": "a small LSTM and convolutions trained from the pixels, for --encoder=none",
+    "seed-gru": "a small GRU without attention",
+}
+
+
+def described() -> str:
+    """Return a clause on each preset, for people."""
+    return "; ".join(
+        f"{name}{', the default' if name == DEFAULT else ''}: {about}"
+        for name, about in ABOUT.items()
+    )
+
 
 def resolve(preset: str, explicit: Mapping[str, Any]) -> Configuration:
     """Return the configuration of a preset with explicit flags on top."""

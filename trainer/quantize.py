@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from trainer import derived
-from transforms import captioner, compact, images, manifests, sources
-from transforms.commandline import Exit, Parser, positive, run
+from transforms import captioner, compact, files, images, manifests, sources
+from transforms.commandline import Exit, Parser, parse_strictly, positive, run
 from transforms.engines import int8, onnx_files
 from transforms.errors import UsageError
 from transforms.prefetch import ordered_map
@@ -55,14 +55,16 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     )
     add("--output", required=True, help="folder to write, which must not exist")
     add("--count", type=positive, default=300, help="images that are used of them")
-    options = parser.parse_args(argv)
+    options = parse_strictly(parser, argv)
     if bool(options.captioner) == bool(options.language):
         raise UsageError("--captioner or --language: give one of the two")
     folder = options.captioner or str(compact.SHIPPED / options.language)
-    for spec in options.images:
+    specs = [files.absolute(spec) for spec in options.images]
+    for spec in specs:
         sources.check(spec, "--images")
-    size = write(folder, options.images, options.count, Path(options.output))
-    print(f"{options.output}: {size / 1e6:.1f} MB")
+    output = Path(files.absolute(options.output))
+    size = write(files.absolute(folder), specs, options.count, output)
+    print(f"{output}: {size / 1e6:.1f} MB")
     return Exit.DONE
 
 

@@ -37,8 +37,8 @@ def parser() -> commandline.Parser:
     result.add_argument(
         "--preset",
         choices=sorted(presets.PRESETS),
-        default="attention-lstm",
-        help="recipe whose values hold where a flag is not given",
+        default=presets.DEFAULT,
+        help=f"recipe whose values hold where a flag is not given. {presets.described()}",
     )
     result.add_argument(
         "--max_minutes", type=minutes, help="train no epoch that would end after these minutes"

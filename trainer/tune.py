@@ -40,8 +40,8 @@ def parser() -> commandline.Parser:
     result.add_argument(
         "--preset",
         choices=sorted(presets.PRESETS),
-        default="attention-lstm",
-        help="recipe whose values hold where nothing is searched or given",
+        default=presets.DEFAULT,
+        help=f"recipe whose values hold where nothing is searched or given. {presets.described()}",
     )
     result.add_argument("--trials", type=commandline.positive, default=20, help="settings to try")
     result.add_argument(

@@ -23,6 +23,20 @@ class Exit(enum.IntEnum):
     TOO_MANY_REJECTS = 3
 
 
+def tells(default: object) -> bool:
+    """Whether a flag's default is worth showing: not where it means that nothing is given."""
+    return default is not None and default is not False and default not in ("", [])
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that tell something, unless the text itself does."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if tells(action.default) and "default" not in (action.help or ""):
+            return super()._get_help_string(action)
+        return action.help
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that takes no abbreviations, shows defaults, and raises UsageError."""
 
@@ -31,7 +45,7 @@ class Parser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Formatter,
         )
 
     def error(self, message: str) -> NoReturn:
@@ -54,8 +68,14 @@ def refuse_unknown(arguments: Iterable[str], known: Iterable[str], prog: str) ->
 
 def parse_strictly(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse a command line, refusing what the parser does not know."""
+    known = parser.flags()
+    flags = [each for each in (sys.argv[1:] if argv is None else argv) if each.startswith("--")]
+    # First of all, or a required flag that is misspelt would be said to be missing.
+    refuse_unknown(
+        (flag for flag in flags if flag.split("=", 1)[0] not in known), known, parser.prog
+    )
     options, unknown = parser.parse_known_args(argv)
-    refuse_unknown(unknown, parser.flags(), parser.prog)
+    refuse_unknown(unknown, known, parser.prog)
     return options
 
 

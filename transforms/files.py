@@ -45,6 +45,11 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def absolute(path: str) -> str:
+    """Return a path that means the same in every folder and process; `~` is somebody's home."""
+    return path if is_remote(path) else str(Path(path).expanduser().absolute())
+
+
 def join(folder: str, *parts: str) -> str:
     """Join a folder and the parts of a path below it, with forward slashes."""
     return "/".join([folder.rstrip("/"), *parts])

@@ -16,7 +16,6 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from pipeline.common import books, claims, failures, locks, memory, progress, run_report
-from pipeline.common.paths import absolute
 from transforms import files
 from transforms.commandline import Exit
 from transforms.errors import JobError, UsageError
@@ -76,7 +75,7 @@ def start(
         overwrite=flags.overwrite,
         max_reject_fraction=flags.max_reject_fraction,
         wait_for_lock=flags.wait_for_lock,
-        metrics_file=absolute(flags.metrics_file) if flags.metrics_file else "",
+        metrics_file=files.absolute(flags.metrics_file) if flags.metrics_file else "",
     )
     return launch(job, build, options)
 

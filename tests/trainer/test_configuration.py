@@ -1,8 +1,8 @@
 import pytest
 
-from trainer import command_line
+from trainer import command_line, task, tune
 from trainer.configuration import Configuration, refuse_idle
-from trainer.presets import PRESETS, resolve
+from trainer.presets import ABOUT, PRESETS, resolve
 from transforms.errors import UsageError
 
 GRID = (7, 7, 1280)
@@ -96,3 +96,12 @@ def test_survives_json_and_refuses_what_it_does_not_know():
     assert Configuration.from_dict(configuration.to_dict()) == configuration
     with pytest.raises(UsageError, match="sparkle"):
         Configuration.from_dict({"sparkle": 1})
+
+
+@pytest.mark.parametrize("parser", [task.parser(), tune.parser()], ids=lambda each: each.prog)
+def test_help_says_what_each_preset_is(parser):
+    assert ABOUT.keys() == PRESETS.keys()
+    shown = " ".join(parser.format_help().split())
+    assert "attention-lstm, the default: an LSTM" in shown
+    for name, about in ABOUT.items():
+        assert about in shown and f" {name}" in shown

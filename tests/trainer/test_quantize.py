@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -115,6 +116,21 @@ def test_int8_is_refused_where_it_cannot_be(
     with pytest.raises(UsageError, match="there is no image in it that can be used"):
         quantize.write(str(captioner_folder), [f"{tmp_path}/empty"], 3, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_paths_may_begin_at_home(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(photos.parent))
+    flags = ["--captioner=~/none", "--output=~/out"]
+    with pytest.raises(UsageError, match=f"there is no folder {photos.parent}/gone"):
+        quantize.main([*flags, "--images=~/gone"])
+    with pytest.raises(UsageError, match=f"{photos.parent}/none: "):
+        quantize.main([*flags, f"--images=~/{photos.name}"])
+
+
+@pytest.mark.parametrize("command", [compact, quantize])
+def test_a_misspelt_flag_is_named_with_the_one_that_was_meant(command: ModuleType) -> None:
+    with pytest.raises(UsageError, match="unknown flag --captionr: did you mean --captioner"):
+        command.main(["--captionr=x"])
 
 
 def test_with_one_image(captioner_folder: Path, photos: Path, tmp_path: Path) -> None:

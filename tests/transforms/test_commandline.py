@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import caption, evaluate, preprocess
+from trainer import task, tune
+from trainer.self_training import command as self_training
+from transforms.commandline import Parser
+
 MAIN = """
 import atexit, logging, os, signal, sys, tempfile, threading, time
 from transforms import commandline
@@ -53,6 +58,34 @@ def test_a_command_ends_with_its_status_and_one_line(
 ) -> None:
     done = command(tmp_path, body)
     assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_help_shows_the_defaults_that_say_something() -> None:
+    parser = Parser("x", "y")
+    for name, default in (("a", None), ("b", ""), ("c", []), ("d", False), ("e", 0), ("f", "g")):
+        parser.add_argument(f"--{name}", default=default, help=f"what {name} is")
+    parser.add_argument("--h", default=7, help="default: that of i")
+    shown = " ".join(parser.format_help().split())
+    assert shown.count("(default: ") == 2
+    assert "what e is (default: 0) --f F what f is (default: g) --h H default: that of i" in shown
+
+
+@pytest.mark.parametrize(
+    "parser",
+    [
+        caption.build_parser(),
+        preprocess.build_parser(),
+        evaluate.build_parser(),
+        task.parser(),
+        tune.parser(),
+        self_training.parser(),
+    ],
+    ids=lambda parser: parser.prog,
+)
+def test_every_flag_says_what_it_is(parser: Parser) -> None:
+    assert all(action.help for action in parser._actions)
+    for nothing in ("None", "False", "", "[]"):
+        assert f"(default: {nothing})" not in parser.format_help()
 
 
 def test_a_defect_shows_its_trace(tmp_path: Path) -> None:
