@@ -77,19 +77,17 @@ class Limits:
     Attributes:
         max_bytes: the largest encoded size.
         max_pixels: the largest width x height, at most `PILLOW_MAX_PIXELS`.
-        min_side: the smallest width and height, in pixels.
         truncated: `reject`, or `accept` to keep what could be decoded (the rest is grey or black);
             of a truncated WebP, AVIF or JPEG 2000 nothing can be.
     """
 
     max_bytes: int = 256 * 2**20
     max_pixels: int = 100_000_000
-    min_side: int = 1
     truncated: str = "reject"
 
     def __post_init__(self) -> None:
-        if self.max_bytes < 1 or self.min_side < 1:
-            raise UsageError("image limits: max_bytes and min_side must be at least 1")
+        if self.max_bytes < 1:
+            raise UsageError("image limits: max_bytes must be at least 1")
         if not 1 <= self.max_pixels <= PILLOW_MAX_PIXELS:
             raise UsageError(f"image limits: max_pixels must be 1 to {PILLOW_MAX_PIXELS}")
         if self.truncated not in ("reject", "accept"):
@@ -162,9 +160,6 @@ def _open(data: bytes, limits: Limits) -> ImageFile.ImageFile:
     if width * height > limits.max_pixels:
         message = f"{width}x{height} pixels, more than the limit of {limits.max_pixels}"
         raise ImageError(RejectCode.IMAGE_TOO_MANY_PIXELS, message)
-    if min(width, height) < limits.min_side:
-        message = f"{width}x{height} pixels, a side shorter than {limits.min_side}"
-        raise ImageError(RejectCode.IMAGE_TOO_SMALL, message)
     return image
 
 

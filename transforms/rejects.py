@@ -16,7 +16,6 @@ class RejectCode(enum.StrEnum):
     IMAGE_NOT_AN_IMAGE = "image_not_an_image"
     IMAGE_FORMAT_UNSUPPORTED = "image_format_unsupported"
     IMAGE_TOO_MANY_PIXELS = "image_too_many_pixels"
-    IMAGE_TOO_SMALL = "image_too_small"
     IMAGE_TRUNCATED = "image_truncated"
     IMAGE_CORRUPT = "image_corrupt"
     DECODER_CRASHED = "decoder_crashed"
