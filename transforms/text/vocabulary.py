@@ -60,8 +60,7 @@ class Vocabulary:
         words = tuple(word for word, _ in ranked[:max_words])
         if not words:
             raise UsageError(
-                f"no word occurs {min_count} times in the train split: lower min_count (it is"
-                f" {min_count}) or raise max_words (it is {max_words})"
+                f"no word occurs {min_count} times in the train split: lower --min_count"
             )
         return cls(RESERVED + words)
 

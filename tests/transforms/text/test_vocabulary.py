@@ -25,7 +25,7 @@ def test_a_word_spelt_like_a_reserved_token_is_unknown() -> None:
 
 
 def test_no_word_left_names_the_remedy() -> None:
-    with pytest.raises(UsageError, match="lower min_count"):
+    with pytest.raises(UsageError, match=r"5 times in the train split: lower --min_count$"):
         Vocabulary.from_counts({"dog": 4})
 
 
