@@ -65,8 +65,8 @@ def build_parser() -> Parser:
     inputs.add_argument(
         "--fast",
         action="store_true",
-        help="likewise: take one that is twice as fast and describes less well; the Chinese one is"
-        " of that kind",
+        help="likewise: take one that is some 1.7 times as fast and describes less well; the"
+        " Chinese one is of that kind",
     )
     inputs.add_argument(
         "--engine",

@@ -48,3 +48,11 @@ def test_every_number_is_a_flag(tmp_path: Path, capsys: pytest.CaptureFixture[st
     dollars = {stage["name"]: stage["dollars"] for stage in facts["stages"]}
     assert dollars["read, twice"] == pytest.approx(400)
     assert dollars.pop("all") == pytest.approx(sum(dollars.values()))
+
+
+def test_the_documented_table_is_what_the_command_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    costs.main(["--images=1e6", f"--work={tmp_path}"])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert "\n".join(rows) in (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
