@@ -1,7 +1,6 @@
 """Using a captioner that `trainer.task` exported: the contract between training and bulk work."""
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import shutil
@@ -9,8 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from transforms import compact, files, manifests, tensorflow_start
 from transforms.errors import UsageError
@@ -21,14 +18,6 @@ PARTS = ("encode", "prepare", "step")  # Signatures of the SavedModel that engin
 REMEDY = "make a captioner with `python -m trainer.task`"
 SAVED_MODEL = "saved_model"
 BATCH_SIZE = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class Hypothesis:
-    """A caption, and its log-probability divided by a power of its length."""
-
-    caption: str
-    score: float
 
 
 def read_manifest(folder: str) -> dict[str, Any]:
@@ -57,72 +46,6 @@ def digest(folder: str) -> str:
         if name.startswith(f"{SAVED_MODEL}/") or name == compact.WEIGHTS
     }
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
-
-
-class Captioner:
-    """A loaded captioner.
-
-    Attributes:
-        manifest: the content of `captioner.json`.
-        input_size: (height, width) of the pictures it takes, in pixels.
-        batch_size: pictures one call of the graph captions.
-    """
-
-    def __init__(self, folder: str, batch_size: int = BATCH_SIZE) -> None:
-        """Load the SavedModel; no code comes from it but TensorFlow's own operations.
-
-        Args:
-            folder: of the captioner, on a local disk or in a bucket.
-            batch_size: pictures one call of the graph captions.
-
-        Raises:
-            UsageError: the directory is no finished captioner, or a file of its SavedModel is not
-                the one that was exported.
-        """
-        self.manifest = read_manifest(folder)
-        self.input_size: tuple[int, int] = tuple(self.manifest["encoder"]["input_size"])
-        self.batch_size = batch_size
-        self._model = load_saved_model(folder)
-        if "caption_pixels" not in self._model.signatures:
-            raise UsageError(
-                f"{folder}: its SavedModel has no signature caption_pixels; {REMEDY} again"
-            )
-        self._signature = self._model.signatures["caption_pixels"]
-
-    def caption(
-        self, pixels: np.ndarray, beam_width: int, length_penalty: float
-    ) -> list[list[Hypothesis]]:
-        """Caption pictures.
-
-        The graph always sees `batch_size` pictures (the last batch is padded with black ones),
-        so a caption does not depend on how many pictures come with it.
-
-        Args:
-            pixels: uint8 [B, height, width, 3], RGB; B may be any number.
-            beam_width: hypotheses that the search keeps.
-            length_penalty: power of the length that log-probabilities are divided by.
-
-        Returns:
-            For each picture its hypotheses, best first.
-        """
-        import tensorflow as tf
-
-        results = []
-        for start in range(0, len(pixels), self.batch_size):
-            batch = pixels[start : start + self.batch_size]
-            padding = self.batch_size - len(batch)
-            outputs = self._signature(
-                pixels=tf.constant(np.pad(batch, ((0, padding), (0, 0), (0, 0), (0, 0)))),
-                beam_width=tf.constant(beam_width, tf.int32),
-                length_penalty=tf.constant(length_penalty, tf.float32),
-            )
-            captions = outputs["captions"].numpy()[: len(batch)]
-            scores = outputs["scores"].numpy()[: len(batch)]
-            results += [
-                [Hypothesis(c.decode(), float(s)) for c, s in zip(row, row_scores, strict=True)]
-                for row, row_scores in zip(captions, scores, strict=True)
-            ]
-        return results
 
 
 def load_parts(folder: str) -> Any:

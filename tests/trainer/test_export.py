@@ -22,8 +22,10 @@ from trainer.configuration import Configuration
 from trainer.model import Captioner
 from transforms import captioner as contract
 from transforms import images, manifests
+from transforms.captioners import Captioners
 from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
+from transforms.search import SearchOptions
 
 CHINESE = ("狗", "草地", "上", "tv", "ok", "白色", "跑")
 
@@ -270,7 +272,7 @@ def test_exports_to_a_bucket_and_is_loaded_from_it(words: Exported, tmp_path: Pa
     assert contract.digest("bucket://models") == contract.digest(str(words.folder))
     pixels = captioners.pictures(2)
     there, here = (
-        contract.Captioner(folder, batch_size=2).caption(pixels, 2, 0.7)
+        Captioners([folder], batch_size=2, engine="tensorflow").caption([pixels], SearchOptions())
         for folder in ("bucket://models", str(words.folder))
     )
     assert there == here

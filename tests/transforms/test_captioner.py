@@ -1,14 +1,13 @@
-"""Using a captioner: batches, and directories that are not what they should be."""
+"""Captioners' directories: what is refused, and the digest."""
 
 import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests import captioners
-from transforms.captioner import Captioner, digest, read_manifest
+from transforms.captioner import digest, load_saved_model, read_manifest
 from transforms.errors import UsageError
 
 
@@ -24,20 +23,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "captioner"))
-
-
-def test_a_caption_does_not_depend_on_its_batch(folder: Path) -> None:
-    captioner = Captioner(str(folder), batch_size=4)
-    assert captioner.input_size == captioners.SIZE
-    pixels = captioners.pictures(6)
-    together = captioner.caption(pixels, 3, 0.7)
-    alone = [captioner.caption(picture[None], 3, 0.7)[0] for picture in pixels]
-    assert [len(found) for found in together] == [3] * 6
-    for one, other in zip(together, alone, strict=True):
-        assert [hypothesis.caption for hypothesis in one] == [h.caption for h in other]
-        # A row's last bit may depend on its place in the batch.
-        np.testing.assert_allclose([h.score for h in one], [h.score for h in other], rtol=1e-5)
-    assert captioner.caption(pixels[:0], 3, 0.7) == []
 
 
 def test_refuses_a_directory_without_a_manifest(copy: Path) -> None:
@@ -56,7 +41,7 @@ def test_refuses_a_file_of_another_size(copy: Path) -> None:
     with (copy / "saved_model" / "saved_model.pb").open("ab") as stream:
         stream.write(b"more")
     with pytest.raises(UsageError, match=r"saved_model\.pb has \d+ bytes, should have"):
-        Captioner(str(copy))
+        load_saved_model(str(copy))
 
 
 def test_refuses_weights_that_were_changed(copy: Path) -> None:
@@ -65,7 +50,7 @@ def test_refuses_weights_that_were_changed(copy: Path) -> None:
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     with pytest.raises(UsageError, match="is not the file that captioner"):
-        Captioner(str(copy))
+        load_saved_model(str(copy))
 
 
 def test_the_digest_is_that_of_the_captions(folder: Path, copy: Path) -> None:

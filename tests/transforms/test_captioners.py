@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tests import captioners
 from trainer import finetuning
@@ -31,3 +32,21 @@ def test_attention_has_the_shape_of_a_cut_encoder_s_last_map(tmp_path: Path) -> 
     found = loaded.caption([captioners.pictures(1)], SearchOptions(), attend=True)[0][0]
     assert found.attention is not None
     assert found.attention.shape == (len(found.words), 2, 3)
+
+
+def test_a_caption_does_not_depend_on_its_batch(tmp_path: Path) -> None:
+    data = captioners.dataset(tmp_path / "data", "none")
+    settings = captioners.configuration(convolutions=(4, 6), pixels=16)
+    captioners.write(tmp_path / "captioner", data, captioners.model(data, settings))
+    loaded = Captioners([str(tmp_path / "captioner")], batch_size=4, engine="tensorflow")
+    assert loaded.input_sizes == [captioners.SIZE]
+    pixels = captioners.pictures(6)
+    options = SearchOptions(beam_width=3)
+    together = loaded.caption([pixels], options)
+    alone = [loaded.caption([picture[None]], options)[0] for picture in pixels]
+    assert [len(found) for found in together] == [3] * 6
+    for one, other in zip(together, alone, strict=True):
+        assert [caption.caption for caption in one] == [caption.caption for caption in other]
+        # A row's last bit may depend on its place in the batch.
+        np.testing.assert_allclose([c.score for c in one], [c.score for c in other], rtol=1e-5)
+    assert loaded.caption([pixels[:0]], options) == []
