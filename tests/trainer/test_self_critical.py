@@ -9,7 +9,7 @@ from trainer.reward import Reward
 from trainer.sampling import sample
 from trainer.search import beam_search
 from trainer.self_critical import advantage
-from transforms.metrics import cider_d
+from transforms.metrics import CiderD
 from transforms.text import END, PAD, START, UNK
 
 SAMPLED = {"greedy": False, "temperature": 1.0, "max_length": toy.STEPS - 2}
@@ -33,7 +33,7 @@ def test_the_reward_is_cider_of_the_words_with_end_among_them():
     references = [[words(row) for row in rows if row[0]] for rows in ids]
     for k in range(4):
         candidates = [words(rows[k]) for rows in samples]
-        _, expected = cider_d(references, candidates)
+        _, expected = CiderD(references).score(candidates)
         np.testing.assert_allclose(rewards[:, k], expected[[4, 1]], rtol=1e-6)
 
 

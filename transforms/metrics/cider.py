@@ -229,20 +229,6 @@ class CiderD:
         return _Entries(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def cider_d(
-    references: Sequence[Sequence[Tokens]], candidates: Sequence[Tokens]
-) -> tuple[float, Floats]:
-    """Score candidate i against the references of image i, once.
-
-    Returns:
-        The mean, and the score of each image, float64 [N], from 0 to 10.
-
-    Raises:
-        ValueError: as `CiderD` and `CiderD.score`.
-    """
-    return CiderD(references).score(candidates)
-
-
 def _find(table: Ints, values: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Return where each value stands in the sorted table, and whether it is there."""
     row = np.searchsorted(table, values)

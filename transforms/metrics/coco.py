@@ -11,7 +11,6 @@ import io
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from transforms.errors import UsageError
 from transforms.metrics import java as java_tools
 from transforms.metrics.cider import CiderD
 
@@ -42,33 +41,25 @@ class Scorer:
 
     Args:
         references: by image key, its reference captions.
-        tokenizer: one of `transforms.text.TOKENIZERS`. Only `words`, English, has METEOR.
-        java: True to require Java, False to do without, None to use it where it is there.
+        tokenizer: one of `transforms.text.TOKENIZERS`. Only `words`, English, has METEOR, and that
+            where Java works.
 
     Raises:
         ValueError: no images, or an image without references.
-        UsageError: Java is required and does not work.
     """
 
     def __init__(
-        self,
-        references: Mapping[str, Sequence[str]],
-        *,
-        tokenizer: str = "words",
-        java: bool | None = None,
+        self, references: Mapping[str, Sequence[str]], *, tokenizer: str = "words"
     ) -> None:
         if not references:
             raise ValueError("no references")
         self._keys = list(references)
         self._references = references
         self._tokenizer = tokenizer
-        self._required = java is True
         self._notes: list[str] = []
-        self._ptb = self._meteors = tokenizer == "words" and java is not False
+        self._ptb = self._meteors = tokenizer == "words"
         if tokenizer != "words":
             self._warn(f"METEOR is left out: its word lists are English, not for {tokenizer}.")
-        elif java is False:
-            self._notes.append("METEOR is left out: it needs Java, which this run does without.")
         if len(references) == 1:
             self._warn("CIDEr of a single image is always 0: it weighs words by image.")
 
@@ -86,42 +77,30 @@ class Scorer:
             for key, captions in zip(self._keys, self._tokens, strict=True)
         }
 
-    def score(self, candidates: Mapping[str, str]) -> Result:
-        """Score one caption for each image of the references.
+    def score_beside_floor(self, candidates: Mapping[str, str]) -> tuple[Result, str, Result]:
+        """Score one caption for each image, and the best constant caption beside them.
+
+        That is the reference that does best, by CIDEr-D, as the caption of every image. It is
+        chosen with the references in sight, so that a captioner which looks at its images should
+        score higher; of the other metrics, another constant can reach somewhat more.
+
+        Args:
+            candidates: by key of the references, its caption.
+
+        Returns:
+            The captions' scores, the constant caption as the references have it, and its scores.
 
         Raises:
             ValueError: other keys than the references'.
             JavaError: the tokenizer failed, after it had tokenized the references.
         """
-        return self._score(self._candidates(candidates))[0]
-
-    def floor(self) -> tuple[str, Result]:
-        """Score the reference that does best, by CIDEr-D, as the caption of every image.
-
-        It is chosen with the references in sight, so that a captioner which looks at its images
-        should score higher; of the other metrics, another constant can reach somewhat more.
-
-        Returns:
-            The caption as the references have it, and its scores.
-        """
-        caption, tokens = self._constant()
-        return caption, self._score(tokens)[0]
-
-    def score_beside_floor(self, candidates: Mapping[str, str]) -> tuple[Result, str, Result]:
-        """Return what `score` and `floor` do, with METEOR started once for both."""
-        caption, constant = self._constant()
-        ours, floor = self._score(self._candidates(candidates), constant)
-        return ours, caption, floor
-
-    def _candidates(self, candidates: Mapping[str, str]) -> list[list[str]]:
         if candidates.keys() != self._references.keys():
             raise ValueError("the candidates' keys are not the references'")
-        return self._tokenize([candidates[key] for key in self._keys])
-
-    def _constant(self) -> tuple[str, list[list[str]]]:
+        tokens = self._tokenize([candidates[key] for key in self._keys])
         image, position, _ = self._cider.best_constant()
-        caption = self._references[self._keys[image]][position]
-        return caption, [self._tokens[image][position]] * len(self._keys)
+        constant = [self._tokens[image][position]] * len(self._keys)
+        ours, floor = self._score(tokens, constant)
+        return ours, self._references[self._keys[image]][position], floor
 
     def _score(self, *systems: list[list[str]]) -> list[Result]:
         """Score each system's captions, given as tokens in the order of the keys."""
@@ -168,33 +147,12 @@ class Scorer:
         return _split(tokenize(caption, self._tokenizer) for caption in captions)
 
     def _without_meteor(self, error: java_tools.JavaError) -> None:
-        if self._required:
-            raise UsageError(f"Java is required but {error}: {INSTALL_JAVA}") from error
         self._meteors = False
         self._warn(f"METEOR is left out: {error}; {INSTALL_JAVA}.")
 
     def _warn(self, note: str) -> None:
         self._notes.append(note)
         _log.warning(note)
-
-
-def score(
-    references: Mapping[str, Sequence[str]],
-    candidates: Mapping[str, str],
-    *,
-    tokenizer: str = "words",
-    java: bool | None = None,
-) -> dict[str, float]:
-    """Return the COCO metrics by name; the arguments and errors are those of `Scorer`."""
-    return Scorer(references, tokenizer=tokenizer, java=java).score(candidates).scores
-
-
-def constant_caption_floor(
-    references: Mapping[str, Sequence[str]], *, tokenizer: str = "words", java: bool | None = None
-) -> tuple[str, dict[str, float]]:
-    """Return the best constant caption and its metrics; see `Scorer.floor`."""
-    caption, result = Scorer(references, tokenizer=tokenizer, java=java).floor()
-    return caption, result.scores
 
 
 def _split(captions: Iterable[Sequence[str]]) -> list[list[str]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pycocoevalcap.cider.cider import Cider
 
 from tests import data
-from transforms.metrics.cider import CiderD, cider_d
+from transforms.metrics.cider import CiderD
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), max_size=7)
 CORPUS = st.lists(st.tuples(st.lists(WORDS, min_size=1, max_size=4), WORDS), min_size=1, max_size=6)
@@ -23,6 +23,10 @@ def official(references, candidates):
     res = {i: [" ".join(c)] for i, c in enumerate(candidates)}
     with contextlib.redirect_stdout(io.StringIO()):
         return Cider().compute_score(gts, res)
+
+
+def cider_d(references, candidates):
+    return CiderD(references).score(candidates)
 
 
 @given(CORPUS)
