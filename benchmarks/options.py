@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from benchmarks import photos
-from transforms import compact
+from transforms import bundled
 from transforms.commandline import Parser, parse_strictly, positive
 from transforms.errors import UsageError
 from transforms.files import absolute
@@ -59,7 +59,7 @@ def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     settings.parts = [part for part in settings.parts.split(",") if part]
     refuse_unknown("part", settings.parts, settings.known_parts)
     if hasattr(settings, "captioner") and not settings.captioner:
-        settings.captioner = compact.shipped("en", fast=True)
+        settings.captioner = bundled.captioner("en", fast=True)
         if not settings.captioner:
             raise UsageError("--captioner is missing: this package comes without one")
     # Runs are processes of their own, with another working folder.

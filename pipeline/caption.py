@@ -133,13 +133,13 @@ def resolve(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import captioner, compact, engines, ngrams, sources, text
+    from transforms import bundled, captioner, engines, ngrams, sources, text
 
     if options.captioner and options.language:
         raise UsageError("--captioner and --language: a captioner has its language; give one only")
     if options.captioner and options.fast:
         raise UsageError("--captioner and --fast: a captioner has its speed; give one only")
-    shipped = compact.shipped(options.language or "en", fast=options.fast)
+    shipped = bundled.captioner(options.language or "en", fast=options.fast)
     if not options.captioner and shipped:
         options.captioner = [shipped]
         options.language = options.language or "en"

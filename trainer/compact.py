@@ -5,12 +5,17 @@ TensorFlow reads it by `transforms.captioner.load_saved_model`, as it reads ever
 python -m trainer.compact --captioner=out/captioner --output=out/compact
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from trainer import derived, model_card
 from transforms import captioner, compact, files, manifests, ngrams, tensorflow_start
 from transforms.commandline import Exit, Parser, parse_strictly, run
+from transforms.encoders import Encoder
 from transforms.errors import UsageError
 
 NOTE = """
@@ -55,9 +60,9 @@ def write(folder: str, output: Path) -> int:
         )
     derived.check(output)
     tensorflow_start.start()
-    encoder = compact.load_encoder(manifest)
+    encoder = captioner.load_encoder(manifest)
     with captioner.local(folder, captioner.SAVED_MODEL) as source:
-        tensors, weights = compact.pack(source, encoder)
+        tensors, weights = pack(source, encoder)
     card = files.read_bytes(files.join(folder, derived.CARD)).decode()
     note = NOTE.format(encoder=manifest["encoder"]["name"])
     same = [name for name in ("vocabulary.txt", ngrams.NAME) if name in manifest["files"]]
@@ -67,6 +72,43 @@ def write(folder: str, output: Path) -> int:
         derived.CARD: (model_card.compacted(card) + note).encode(),
     }
     return derived.write(output, {**manifest, "compact": tensors}, contents)
+
+
+def pack(saved_model: Path, encoder: Encoder | None) -> tuple[list[dict[str, Any]], bytes]:
+    """Make a compact form of a SavedModel, which `transforms.compact.unpack` reads.
+
+    Args:
+        saved_model: its folder.
+        encoder: what need not be stored.
+
+    Returns:
+        For the manifest, where each tensor of the checkpoint is: its `name`, and the number of its
+        array in the file or of the encoder's variable; and the file's content.
+    """
+    import tensorflow as tf
+
+    known: dict[tuple[Any, bytes], int] = {}
+    for number, variable in enumerate(encoder.model.variables if encoder else []):
+        value = variable.value.numpy()
+        known.setdefault((value.shape, value.tobytes()), number)
+    reader = tf.train.load_checkpoint(str(saved_model / compact.VARIABLES))
+    tensors: list[dict[str, Any]] = []
+    arrays: list[np.ndarray] = []
+    for name in sorted(reader.get_variable_to_shape_map()):
+        value = reader.get_tensor(name)
+        if isinstance(value, bytes):  # The graph of objects.
+            value = np.frombuffer(value, np.uint8)
+        elif value.ndim and (value.shape, value.tobytes()) in known:
+            tensors.append({"name": name, "encoder": known[value.shape, value.tobytes()]})
+            continue
+        elif value.dtype == np.float32 and value.ndim > 1:
+            value = value.astype(np.float16)
+        tensors.append({"name": name, "array": len(arrays)})
+        arrays.append(value)
+    stream = io.BytesIO()
+    graph = np.frombuffer((saved_model / compact.GRAPH).read_bytes(), np.uint8)
+    np.savez_compressed(stream, *arrays, graph=graph)
+    return tensors, stream.getvalue()
 
 
 if __name__ == "__main__":

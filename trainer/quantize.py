@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer import derived
-from transforms import captioner, compact, files, images, manifests, sources
+from transforms import bundled, captioner, files, images, manifests, sources
 from transforms.commandline import Exit, Parser, parse_strictly, positive, run
 from transforms.engines import int8, onnx_files
 from transforms.errors import UsageError
@@ -58,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     options = parse_strictly(parser, argv)
     if bool(options.captioner) == bool(options.language):
         raise UsageError("--captioner or --language: give one of the two")
-    folder = options.captioner or str(compact.SHIPPED / options.language)
+    folder = options.captioner or bundled.captioner(options.language)
+    if not folder:
+        raise UsageError(f"the package comes without a captioner for {options.language}")
     specs = [files.absolute(spec) for spec in options.images]
     for spec in specs:
         sources.check(spec, "--images")

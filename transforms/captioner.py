@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from transforms import compact, files, manifests, tensorflow_start
+from transforms import cache, compact, encoders, files, manifests, tensorflow_start
+from transforms.encoders import Encoder
 from transforms.errors import UsageError
 
 MANIFEST = "captioner.json"
@@ -48,6 +49,26 @@ def digest(folder: str) -> str:
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
 
 
+def load_encoder(manifest: dict[str, Any]) -> Encoder | None:
+    """Load the encoder that a captioner's features come from; None where it has its own.
+
+    Raises:
+        UsageError: it is not installed, or is another than the captioner was made with.
+    """
+    facts = manifest["encoder"]
+    if facts["name"] == "none":
+        return None
+    if facts["weights"] != "none" or "seed" in facts:
+        return encoders.load_same(facts, facts.get("seed", 0), "the captioner")
+    # Older captioners with a random encoder tell their own seed only, which was often the same.
+    seed = manifest["provenance"]["seed"]
+    remedy = (
+        f"its weights are random, not of the seed {seed}, and {MANIFEST} does not tell the"
+        " right one: write the --seed of its preprocessing there, as `seed` into `encoder`"
+    )
+    return encoders.load_same(facts, seed, "the captioner", remedy)
+
+
 def load_parts(folder: str) -> Any:
     """Load a SavedModel whose `PARTS` are to be run; see `load_saved_model`.
 
@@ -84,10 +105,10 @@ def load_saved_model(folder: str) -> Any:
         manifest = read_manifest(folder)
         if "compact" in manifest:
             weights = manifests.read_file(folder, manifest, compact.WEIGHTS)
-            whole = compact.cache("saved_model-1", digest(folder))
+            whole = cache.folder("saved_model-1", digest(folder))
             if not whole.exists():
-                with compact.filling(whole) as fresh:
-                    compact.unpack(weights, manifest, fresh)
+                with cache.filling(whole) as fresh:
+                    compact.unpack(weights, manifest["compact"], load_encoder(manifest), fresh)
                     if not (fresh / compact.GRAPH).exists():
                         shutil.copyfile(place / compact.GRAPH, fresh / compact.GRAPH)
             place = whole

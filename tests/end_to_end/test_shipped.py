@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import caption
 from tests import data
-from transforms import captioner, captions_table, compact, engines
+from transforms import bundled, captioner, captions_table, engines
 from transforms.commandline import Exit
 from transforms.errors import UsageError
 
@@ -18,7 +18,7 @@ MOST_BYTES = 12_000_000
 
 @pytest.mark.parametrize(("language", "fast"), SHIPPED)
 def test_it_is_small_and_says_what_it_was_made_of(language: str, fast: bool) -> None:
-    folder = Path(str(compact.shipped(language, fast=fast)))
+    folder = Path(str(bundled.captioner(language, fast=fast)))
     assert sum(path.stat().st_size for path in folder.rglob("*")) < MOST_BYTES
     scores = captioner.read_manifest(str(folder))["metrics"]["scores"]
     card = (folder / "MODEL_CARD.md").read_text()
@@ -70,6 +70,6 @@ def test_a_captioner_has_its_language(captioner_folder: Path, tmp_path: Path) ->
 
 
 def test_the_fast_one_is_another_where_there_is_one() -> None:
-    assert compact.shipped("en", fast=True) != compact.shipped("en")
-    assert compact.shipped("zh", fast=True) == compact.shipped("zh")
-    assert compact.shipped("eo", fast=True) is None
+    assert bundled.captioner("en", fast=True) != bundled.captioner("en")
+    assert bundled.captioner("zh", fast=True) == bundled.captioner("zh")
+    assert bundled.captioner("eo", fast=True) is None

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import caption
 from pipeline.captioning.settings import Settings
-from transforms import compact
+from transforms import bundled
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_every_source_is_captioned(folder: Path) -> None:
 
 def test_captioners_come_with_the_package(folder: Path) -> None:
     usual, fast = resolve(), resolve("--fast")
-    assert usual.captioners == (compact.shipped("en"),)
-    assert fast.captioners == (compact.shipped("en", fast=True),)
+    assert usual.captioners == (bundled.captioner("en"),)
+    assert fast.captioners == (bundled.captioner("en", fast=True),)
     assert fast.model() != usual.model()
-    assert resolve("--language=zh").captioners == (compact.shipped("zh"),)
+    assert resolve("--language=zh").captioners == (bundled.captioner("zh"),)

@@ -12,8 +12,7 @@ from tests import captioners
 from trainer import compact, model_card, task
 from trainer.configuration import refuse_idle
 from trainer.presets import resolve
-from transforms import captioner, encoders, engines, files, manifests
-from transforms import compact as packing
+from transforms import bundled, captioner, encoders, engines, files, manifests
 from transforms.commandline import Exit
 from transforms.dataset import open_dataset
 from transforms.errors import UsageError
@@ -66,7 +65,7 @@ def test_the_card_s_program_runs(
     assert float(score) < 0
 
 
-@pytest.mark.parametrize("folder", sorted(packing.SHIPPED.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", sorted(bundled.FOLDER.iterdir()), ids=lambda path: path.name)
 def test_the_cards_of_the_package_are_those_of_compact_captioners(folder: Path) -> None:
     manifest = captioner.read_manifest(str(folder))
     card = manifests.read_file(str(folder), manifest, "MODEL_CARD.md").decode()

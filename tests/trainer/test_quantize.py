@@ -10,7 +10,7 @@ import pytest
 from pipeline import caption
 from tests import captioners
 from trainer import compact, quantize
-from transforms import captioner, captions_table, engines
+from transforms import bundled, captioner, captions_table, engines
 from transforms.commandline import Exit
 from transforms.engines import onnx_files
 from transforms.errors import UsageError
@@ -101,7 +101,11 @@ def test_a_table_knows_its_precision(
 
 
 def test_int8_is_refused_where_it_cannot_be(
-    captioner_folder: Path, quantised: str, photos: Path, tmp_path: Path
+    captioner_folder: Path,
+    quantised: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     flags = [f"--images={photos}", f"--output={tmp_path}/out", "--precision=int8"]
     with pytest.raises(UsageError, match=r"has no int8 encoder: make one .* trainer\.quantize"):
@@ -113,6 +117,9 @@ def test_int8_is_refused_where_it_cannot_be(
     with pytest.raises(UsageError, match="give one of the two"):
         quantize.main([f"--images={photos}", "--output=x"])
     (tmp_path / "empty").mkdir()
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "empty")
+    with pytest.raises(UsageError, match="the package comes without a captioner for zh"):
+        quantize.main([f"--images={photos}", "--language=zh", "--output=x"])
     with pytest.raises(UsageError, match="there is no image in it that can be used"):
         quantize.write(str(captioner_folder), [f"{tmp_path}/empty"], 3, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from transforms import captioner, compact
+from transforms import cache, captioner
 from transforms.engines import canonical
 from transforms.errors import UsageError
 
@@ -88,7 +88,7 @@ def opened(folder: str) -> Iterator[Path]:
 
 def cache_folder(digest: str) -> Path:
     """Return where the files made of a captioner are kept, by the captioner's digest."""
-    return compact.cache(f"{FOLDER}-{_CONVERSION}", digest)
+    return cache.folder(f"{FOLDER}-{_CONVERSION}", digest)
 
 
 def check_installed() -> None:
@@ -119,7 +119,7 @@ def convert(model: Any, folder: Path) -> None:
 def _fill(place: Path, folder: str) -> None:
     """Make the files beside their place and rename them; of two processes at once one wins."""
     print(f"{folder}: making ONNX files of it, once, in {place}", file=sys.stderr)
-    with compact.filling(place) as fresh:
+    with cache.filling(place) as fresh:
         convert(captioner.load_parts(folder), fresh)
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline import caption
 from pipeline.captioning.settings import Settings
 from tests import captioners
-from transforms import compact
+from transforms import bundled
 from transforms.errors import UsageError
 from transforms.text import RESERVED
 
@@ -37,7 +37,7 @@ def test_the_captioner_gives_the_defaults(captioner_folder: Path) -> None:
 def test_the_page_names_a_language_where_it_is_known(
     captioner_folder: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "mine").symlink_to(compact.SHIPPED / "zh")
+    (tmp_path / "mine").symlink_to(bundled.FOLDER / "zh")
     chinese = settings(tmp_path / "mine", "--engine=tensorflow")
     assert (chinese.language, settings(captioner_folder).language) == ("zh", "")
     assert "language" not in chinese.configuration()  # It shapes no row.
