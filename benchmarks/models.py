@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transforms import captioner, files, tensorflow_start
+from transforms import captioner, tensorflow_start
 
 BATCH = 32
 
@@ -40,12 +40,12 @@ def load(
     """
     from transforms import engines
     from transforms.search import SearchOptions, search
-    from transforms.text import Vocabulary, join
+    from transforms.text import join
 
     if engine == "tensorflow":
         tensorflow_start.start()
     manifest = captioner.read_manifest(folder)
-    words = Vocabulary.from_text(files.read_bytes(f"{folder}/vocabulary.txt").decode())
+    words = captioner.read_vocabulary(folder)
     options = SearchOptions(beam_width=beam_width, length_penalty=length_penalty)
     loaded = engines.load(folder, engine, precision=precision)
 

@@ -55,7 +55,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--preset",
         choices=sorted(PRESETS),
-        default="fast" if "fast" in PRESETS else "attention-lstm",
+        default="fast",
         help="the project's recipe",
     )
     parser.add_argument("--steps", type=positive, default=12, help="steps that `speed` times")

@@ -18,6 +18,7 @@ from transforms import files
 from transforms.commandline import Exit, Parser, fraction, positive, run
 from transforms.errors import UsageError
 from transforms.files import absolute
+from transforms.splits import SPLITS
 
 PROG = "python -m pipeline.preprocess"
 SAMPLE = "out/sample"
@@ -43,9 +44,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 
     from pipeline.common import launch
     from pipeline.preprocessing import job
+    from transforms import dataset
 
     return launch.start(
-        launch.Job("preprocess", settings.output, settings.configuration(), "dataset.json"),
+        launch.Job("preprocess", settings.output, settings.configuration(), dataset.MANIFEST),
         lambda pipeline, hold: job.build(pipeline, settings, performance, hold),
         lambda pipeline, path: job.build_dry_run(pipeline, settings, performance, path),
         options,
@@ -75,7 +77,7 @@ def build_parser() -> Parser:
         " (the folder's name is the caption)",
     )
     split = parser.add_argument_group("splits")
-    for name in ("train", "dev", "test"):
+    for name in SPLITS:
         split.add_argument(f"--{name}_list", help=f"file with the names of the {name} images")
     split.add_argument(
         "--dev_fraction", type=fraction, default=0.1, help="share whose hash puts it in dev"
@@ -172,9 +174,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     chosen = tuple(name for names in options.views or () for name in names.split(",") if name)
     views.check(chosen)
     lists = tuple(
-        (name, absolute(path))
-        for name in ("train", "dev", "test")
-        if (path := getattr(options, f"{name}_list"))
+        (name, absolute(path)) for name in SPLITS if (path := getattr(options, f"{name}_list"))
     )
     for name, path in lists:
         # To its end, and only for what is wrong with it to be said before work.
@@ -234,7 +234,7 @@ def use_sample(options: argparse.Namespace) -> None:
     sample.write(Path(SAMPLE))
     options.images = [f"{SAMPLE}/images"]
     options.captions = [f"{SAMPLE}/captions.token.txt"]
-    for name in ("train", "dev", "test"):
+    for name in SPLITS:
         setattr(options, f"{name}_list", f"{SAMPLE}/{name}.txt")
 
 

@@ -18,7 +18,7 @@ def flags(configuration: Configuration, cut: bool) -> list[str]:
     """
     defaults, idle = Configuration().to_dict(), configuration.idle(cut)
     return [
-        _flag(name, value)
+        flag(name, value)
         for name, value in configuration.to_dict().items()
         if value != defaults[name] and name not in idle
     ]
@@ -32,11 +32,12 @@ def command(configuration: Configuration, cut: bool, others: Mapping[str, Any]) 
         cut: see `Configuration.idle`.
         others: `dataset`, `output` and other flags, which come first.
     """
-    words = [*(_flag(name, value) for name, value in others.items()), *flags(configuration, cut)]
+    words = [*(flag(name, value) for name, value in others.items()), *flags(configuration, cut)]
     return shlex.join(["python", "-m", "trainer.task", *words])
 
 
-def _flag(name: str, value: Any) -> str:
+def flag(name: str, value: Any) -> str:
+    """Return a flag with its value."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
     if isinstance(value, list | tuple):

@@ -63,13 +63,13 @@ def write(folder: str, output: Path) -> int:
     encoder = captioner.load_encoder(manifest)
     with captioner.local(folder, captioner.SAVED_MODEL) as source:
         tensors, weights = pack(source, encoder)
-    card = files.read_bytes(files.join(folder, derived.CARD)).decode()
+    card = files.read_bytes(files.join(folder, captioner.CARD)).decode()
     note = NOTE.format(encoder=manifest["encoder"]["name"])
-    same = [name for name in ("vocabulary.txt", ngrams.NAME) if name in manifest["files"]]
+    same = [name for name in (captioner.VOCABULARY, ngrams.NAME) if name in manifest["files"]]
     contents = {
         compact.WEIGHTS: weights,
         **{name: manifests.read_file(folder, manifest, name) for name in same},
-        derived.CARD: (model_card.compacted(card) + note).encode(),
+        captioner.CARD: (model_card.compacted(card) + note).encode(),
     }
     return derived.write(output, {**manifest, "compact": tensors}, contents)
 

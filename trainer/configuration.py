@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from trainer.schedule import SCHEDULES
 from transforms import commandline
 from transforms.errors import UsageError
 
@@ -18,13 +19,6 @@ def _option(default: Any, text: str, **facts: Any) -> Any:
 
 def _widths(text: str) -> tuple[int, ...]:
     return tuple(commandline.positive(each) for each in text.split(",") if each)
-
-
-def _positive_amount(text: str) -> float:
-    value = commandline.amount(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value
 
 
 def _share(text: str) -> float:
@@ -130,7 +124,7 @@ class Configuration:
     schedule: str = _option(
         "cosine",
         "how the learning rate falls: with a cosine to 0, by 0.8 an epoch, or not",
-        choices=("cosine", "decay", "constant"),
+        choices=SCHEDULES,
     )
     warmup_steps: int = _option(
         100, "steps in which the learning rate rises", parse=commandline.count
@@ -149,7 +143,7 @@ class Configuration:
     scst_schedule: str = _option(
         "constant",
         "how its learning rate falls",
-        choices=("cosine", "decay", "constant"),
+        choices=SCHEDULES,
     )
     scst_samples: int = _option(5, "its sampled captions of an image", parse=commandline.positive)
     scst_baseline: str = _option(
@@ -157,7 +151,9 @@ class Configuration:
         "what a sample's reward is compared with: the mean of the others, or the greedy caption's",
         choices=("mean", "greedy"),
     )
-    scst_temperature: float = _option(1.0, "its samples' temperature", parse=_positive_amount)
+    scst_temperature: float = _option(
+        1.0, "its samples' temperature", parse=commandline.positive_amount
+    )
     scst_dropout: float = _option(
         0.0, "its dropout: none at 0, that of the first phase at 1", parse=commandline.fraction
     )

@@ -9,8 +9,6 @@ from typing import Any
 from transforms import captioner, files
 from transforms.errors import UsageError
 
-CARD = "MODEL_CARD.md"
-
 
 def check(output: Path) -> None:
     """Raise UsageError where something is in the place of a new captioner."""

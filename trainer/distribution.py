@@ -14,8 +14,6 @@ import tensorflow as tf
 
 from transforms.errors import UsageError
 
-STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
-
 
 class Replicas:
     """The copies of a model that train together.
@@ -136,8 +134,8 @@ def start(name: str) -> Replicas:
     """Make the replicas that a flag names, before anything else is done with TensorFlow.
 
     Args:
-        name: one of STRATEGIES; `auto` is `multi_worker` where TF_CONFIG is set, `mirrored` where
-            there are several GPUs, and otherwise `none`.
+        name: `none`, `mirrored`, `multi_worker`, or `auto`: the last one where TF_CONFIG is set,
+            `mirrored` where there are several GPUs, and otherwise `none`.
 
     Raises:
         UsageError: `multi_worker` without TF_CONFIG.

@@ -15,15 +15,13 @@ from trainer.configuration import Configuration
 from trainer.model import Captioner
 from trainer.self_critical import SELF_CRITICAL
 from transforms import captioner, encoders, files, manifests, ngrams
-from transforms.captioner import FORMAT, MANIFEST, SAVED_MODEL
+from transforms.captioner import CARD, FORMAT, MANIFEST, SAVED_MODEL, VOCABULARY
 from transforms.dataset import Dataset
 from transforms.encoders import Encoder
 from transforms.engines import onnx_files
 from transforms.pages.training import Example
 
-VOCABULARY = "vocabulary.txt"
 WEIGHTS = "weights.weights.h5"
-CARD = "MODEL_CARD.md"
 HISTORY = "history.json"
 PAGE = "training.html"
 _ENTRIES = {

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from trainer import command_line
 from trainer.configuration import Configuration
 
 # How the card's program begins and loads, in general and for what needs us to be put together.
@@ -113,8 +114,9 @@ def command(captioner: Mapping[str, Any], name: str) -> str:
     idle = configuration.idle("rest" in captioner["encoder"])
     settings = {key: value for key, value in _settings(captioner).items() if key not in idle}
     settings = {**flags, **settings, **provenance["flags"]}
-    words = ["python -m trainer.task", *(_flag(*item) for item in settings.items())]
-    return " \\\n    ".join(word for word in words if word)
+    # An empty list is told too: a preset may have another.
+    given = [command_line.flag(*item) for item in settings.items() if item[1] is not None]
+    return " \\\n    ".join(["python -m trainer.task", *map(shlex.quote, given)])
 
 
 def _settings(captioner: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,15 +125,6 @@ def _settings(captioner: Mapping[str, Any]) -> dict[str, Any]:
     if settings.get("word_vectors"):
         settings["word_vectors"] = base_name(settings["word_vectors"])
     return settings
-
-
-def _flag(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no-{name}"
-    if isinstance(value, list | tuple):
-        value = ",".join(map(str, value))
-    # An empty list is told too: a preset may have another.
-    return "" if value is None else f"--{name}={shlex.quote(str(value))}"
 
 
 def _front_matter(license: str) -> str:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from transforms.durations import clock
+
 INTERVAL = 15.0  # Seconds between lines where the output is a file.
 
 
@@ -58,7 +60,7 @@ class Progress:
         line = (
             f"epoch {epoch}  step {self._done}/{self._steps} ({self._done / self._steps:.0%})"
             f"  {self._captions / seconds:.0f} captions/s  {self._tokens / seconds:.0f} tokens/s"
-            f"  {_duration(left)} left  {figure}"
+            f"  {clock(left)} left  {figure}"
             + ("" if score is None else f"  dev CIDEr {score:.3f}")
         )
         self._out.write(f"\r{line}\x1b[K" if self._live else f"{line}\n")
@@ -68,9 +70,3 @@ class Progress:
         """Write a line that stays."""
         self._out.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
         self._out.flush()
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

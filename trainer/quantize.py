@@ -106,7 +106,7 @@ def write(folder: str, specs: Sequence[str], count: int, output: Path) -> int:
             contents[f"{onnx_files.FOLDER}/{path.name}"] = path.read_bytes()
     facts = {"pictures": len(calibrating), "compared": len(compared), **found._asdict()}
     print(f"cosine to the features of fp32: {found.mean:.4f}, at least {found.least:.4f}")
-    contents[derived.CARD] += NOTE.format(**facts).encode()
+    contents[captioner.CARD] += NOTE.format(**facts).encode()
     versions = {name: metadata.version(name) for name in ("onnx", "onnxruntime")}
     digest = hashlib.sha256(calibrating.tobytes()).hexdigest()
     record = {**facts, "pictures_digest": digest, "software": versions}

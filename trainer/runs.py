@@ -5,10 +5,10 @@ from typing import Any
 
 from trainer.configuration import Configuration
 from transforms import files
+from transforms.captioner import MANIFEST
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
 
-MANIFEST = "captioner.json"
 WORKING = "training"  # Folder of checkpoint and logs, below the output.
 RUN = "run.json"
 

@@ -5,8 +5,6 @@
 The same command continues a training that was killed, to the same result.
 """
 
-import argparse
-import math
 import sys
 from collections.abc import Sequence
 
@@ -17,14 +15,6 @@ from transforms.commandline import Exit
 from transforms.dataset import Dataset, open_dataset
 from transforms.engines import onnx_files
 from transforms.errors import UsageError
-
-
-def minutes(text: str) -> float:
-    """Parse a flag's value in minutes, more than 0."""
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value
 
 
 def parser() -> commandline.Parser:
@@ -41,7 +31,9 @@ def parser() -> commandline.Parser:
         help=f"recipe whose values hold where a flag is not given. {presets.described()}",
     )
     result.add_argument(
-        "--max_minutes", type=minutes, help="train no epoch that would end after these minutes"
+        "--max_minutes",
+        type=commandline.positive_amount,
+        help="train no epoch that would end after these minutes",
     )
     result.add_argument(
         "--strategy",

@@ -60,7 +60,9 @@ def parser() -> commandline.Parser:
         help="what decides the folds and the order of trials",
     )
     result.add_argument(
-        "--max_minutes", type=task.minutes, help="start no trial that would end after these"
+        "--max_minutes",
+        type=commandline.positive_amount,
+        help="start no trial that would end after these",
     )
     # Trials are judged by beam search.
     configuration.add_flags(result, without=("search",))

@@ -12,8 +12,11 @@ from typing import Any
 from transforms import cache, compact, encoders, files, manifests, tensorflow_start
 from transforms.encoders import Encoder
 from transforms.errors import UsageError
+from transforms.text import Vocabulary
 
 MANIFEST = "captioner.json"
+VOCABULARY = "vocabulary.txt"
+CARD = "MODEL_CARD.md"
 FORMAT = "beamcap.captioner"
 PARTS = ("encode", "prepare", "step")  # Signatures of the SavedModel that engines run.
 REMEDY = "make a captioner with `python -m trainer.task`"
@@ -28,6 +31,11 @@ def read_manifest(folder: str) -> dict[str, Any]:
         UsageError: the directory is no finished captioner.
     """
     return manifests.read(folder, MANIFEST, FORMAT, REMEDY)
+
+
+def read_vocabulary(folder: str) -> Vocabulary:
+    """Return a captioner's words."""
+    return Vocabulary.from_text(files.read_bytes(files.join(folder, VOCABULARY)).decode())
 
 
 def digest(folder: str) -> str:

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from transforms import captioner, engines, files, manifests, ngrams
+from transforms import captioner, engines, manifests, ngrams
 from transforms.errors import UsageError
 from transforms.search import Hypothesis, SearchOptions, search
 from transforms.text import Vocabulary, join
-
-VOCABULARY = "vocabulary.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,5 +221,4 @@ def shared_vocabulary(folders: Sequence[str]) -> Vocabulary:
                 f"{folder} does not have the vocabulary of {folders[0]}: captioners work together"
                 " only where they were trained on the same words"
             )
-    path = files.join(folders[0], VOCABULARY)
-    return Vocabulary.from_text(files.read_bytes(path).decode())
+    return captioner.read_vocabulary(folders[0])

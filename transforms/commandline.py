@@ -95,11 +95,11 @@ def amount(text: str) -> float:
     return value
 
 
-def duration(text: str) -> float:
-    """Parse a flag's value in seconds, more than 0."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no time in seconds")
+def positive_amount(text: str) -> float:
+    """Parse a flag's value that is a number above 0."""
+    value = amount(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "dataset.json"
 FORMAT = "beamcap.dataset"
-SPLITS = ("train", "dev", "test")
+VOCABULARY = "vocabulary.txt"
 REMEDY = "make the data set with `python -m pipeline.preprocess`"
 DECODE_BATCH = 64
 
@@ -36,11 +36,11 @@ class Dataset:
         """
         self.folder = str(folder).rstrip("/")
         self.manifest: dict[str, Any] = manifests.read(self.folder, MANIFEST, FORMAT, REMEDY)
-        text = files.read_bytes(files.join(self.folder, "vocabulary.txt")).decode()
+        text = files.read_bytes(files.join(self.folder, VOCABULARY)).decode()
         self.vocabulary = Vocabulary.from_text(text)
         if self.vocabulary.digest != self.text["digest"]:
             raise UsageError(
-                f"{self.folder}: vocabulary.txt is not the one that the token ids were made with;"
+                f"{self.folder}: {VOCABULARY} is not the one that the token ids were made with;"
                 f" {REMEDY} again"
             )
 

@@ -158,7 +158,7 @@ def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, An
     for phrase in (phrase for phrase, ids in needed.items() if ids is None):
         raise UsageError(
             f"--required_words: the captioner does not know {phrase!r}: choose words of"
-            f" {folders[0]}/{captioners.VOCABULARY}"
+            f" {folders[0]}/{captioner.VOCABULARY}"
         )
     values["required"] = tuple(sorted({ids for ids in needed.values() if ids}))
     if sum(map(len, values["required"])) > text["max_length"]:

@@ -4,7 +4,14 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transforms.commandline import Parser, count, duration, fraction, positive, refuse_unknown
+from transforms.commandline import (
+    Parser,
+    count,
+    fraction,
+    positive,
+    positive_amount,
+    refuse_unknown,
+)
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -46,7 +53,7 @@ def job_parser(prog: str, description: str, overwrite: str) -> Parser:
     )
     job.add_argument(
         "--image_seconds",
-        type=duration,
+        type=positive_amount,
         default=30.0,
         help="time an image may take to decode, before it is refused",
     )

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from transforms import files
+from transforms.durations import clock
 
 FOLDER = ".progress"
 SECONDS_BETWEEN_REPORTS = 0.5
@@ -92,14 +93,8 @@ def line(job: str, counts: dict[str, int], seconds: float) -> str:
     resumed = f" ({counts['resumed']:,} from an earlier run)" if counts["resumed"] else ""
     return (
         f"{job}: {through:,} of {counts['total']:,} images{resumed}, {share:.0%},"
-        f" {rate:,.0f} images/s, {_clock(left)} left, {counts['rejected']:,} rejected"
+        f" {rate:,.0f} images/s, {clock(left)} left, {counts['rejected']:,} rejected"
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _watch(folder: Path, job: str, finished: threading.Event) -> None:

@@ -19,6 +19,7 @@ from transforms import dataset, files, manifests, text
 from transforms.errors import UsageError
 from transforms.joining import Lost
 from transforms.rejects import Reject, RejectCode
+from transforms.splits import SPLITS
 
 DUPLICATES_SCHEMA = pa.schema(
     [
@@ -66,8 +67,8 @@ def commit(
     written["duplicates.parquet"] = tables.write(
         files.join(output, "duplicates.parquet"), DUPLICATES_SCHEMA, map(_copy_row, copies)
     )
-    written["vocabulary.txt"] = files.write_bytes(
-        files.join(output, "vocabulary.txt"), vocabulary.to_text().encode()
+    written[dataset.VOCABULARY] = files.write_bytes(
+        files.join(output, dataset.VOCABULARY), vocabulary.to_text().encode()
     )
     data = {report.file: report.facts for report in reports if report.file}
     hold.check()
@@ -86,7 +87,7 @@ def commit(
                 "size": len(vocabulary),
                 "digest": vocabulary.digest,
             },
-            "splits": {split: _split(split, reports) for split in dataset.SPLITS},
+            "splits": {split: _split(split, reports) for split in SPLITS},
             "files": dict(sorted({**data, **written}.items())),
             "books": books.as_json(),
             "software": manifests.software(),

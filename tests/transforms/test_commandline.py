@@ -1,5 +1,6 @@
 """How commands end: the status, what is printed, and what is cleared up, whatever happens."""
 
+import argparse
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from pipeline import caption, evaluate, preprocess
 from trainer import task, tune
 from trainer.self_training import command as self_training
+from transforms import commandline
 from transforms.commandline import Parser
 
 MAIN = """
@@ -130,3 +132,10 @@ def test_output_that_nobody_takes_is_a_failure(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "inf", "nan"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    assert commandline.positive_amount("0.5") == 0.5
+    with pytest.raises(argparse.ArgumentTypeError, match=f"{text} is"):
+        commandline.positive_amount(text)

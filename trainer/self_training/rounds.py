@@ -22,8 +22,10 @@ from trainer.self_training import candidates, mixing, selection
 from trainer.self_training.command import Options
 from trainer.self_training.teacher import Teacher, check_encoder, checked_manifest
 from transforms import captioner, files, manifests
-from transforms.dataset import SPLITS, Dataset, open_dataset
+from transforms import dataset as datasets
+from transforms.dataset import Dataset, open_dataset
 from transforms.errors import JobError, UsageError
+from transforms.splits import SPLITS
 from transforms.text import tokenize
 
 MANIFEST = "self_training.json"
@@ -152,7 +154,7 @@ class Run:
     def _mix(self, teacher: str, folder: str, number: int) -> Dataset:
         """Return a round's data set; one that is there is taken as it is."""
         output = files.join(folder, "dataset")
-        if files.exists(files.join(output, "dataset.json")):
+        if files.exists(files.join(output, datasets.MANIFEST)):
             return open_dataset(output)
         options = self._options
         human, known = self._human()

@@ -9,7 +9,6 @@ from trainer.model import Captioner
 from transforms import captioner, files
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
-from transforms.text import Vocabulary
 
 
 class Teacher:
@@ -34,8 +33,7 @@ class Teacher:
         """
         self.manifest: dict[str, Any] = checked_manifest(folder, dataset)
         self.configuration = Configuration.from_dict(self.manifest["configuration"])
-        text = files.read_bytes(files.join(folder, "vocabulary.txt")).decode()
-        self.vocabulary = Vocabulary.from_text(text)
+        self.vocabulary = captioner.read_vocabulary(folder)
         rest = finetuning.load_rest(dataset)
         words = len(self.vocabulary)
         self.model = Captioner(self.configuration, words, dataset.feature_shape, rest)
