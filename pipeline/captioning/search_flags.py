@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Any
 from pipeline.captioning.settings import ATTENTION, DETAILS, WORDS
 from transforms.commandline import Parser, count, positive
 from transforms.errors import UsageError
-from transforms.search import CONSENSUS, METHODS, SearchOptions, conflict
+from transforms.search import CONSENSUS, METHODS, USED_BY, SearchOptions, conflict
+from transforms.search.options import Phrase
 
 if TYPE_CHECKING:
     from transforms.text import Vocabulary
 
-# Which searches a flag is for, with the option's name where it is another.
-BEAMS, DRAWN = ("beam", "diverse", "consensus"), ("nucleus", "consensus")
-FOR = {
-    "beam_width": (BEAMS, "beam_width"),
-    "beam_groups": (("diverse",), "groups"),
-    "diversity": (("diverse",), "diversity"),
-    "top_p": (("nucleus",), "top_p"),
-    "temperature": (DRAWN, "temperature"),
-    "samples": (DRAWN, "samples"),
-    "seed": (DRAWN, "seed"),
-    "length_penalty": (METHODS, "length_penalty"),
-    "no_repeat_ngram": (METHODS, "no_repeat_ngram"),
-}
+# The options that a flag sets, with its name where it is another.
+FLAGS = {name: name for name in (*USED_BY, "length_penalty", "no_repeat_ngram")}
+FLAGS["groups"] = "beam_groups"
 DEFAULTS = SearchOptions()
 
 
@@ -129,55 +120,88 @@ def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, An
 
     manifest = captioner.read_manifest(folders[0])
     vocabulary, text = captioners.shared_vocabulary(folders), manifest["text"]
-    own = manifest["configuration"]
+    values = _values(options, manifest["configuration"])
+    if values["method"] == "consensus":
+        captioners.frequencies(folders[0], vocabulary)
+    banned, required = words(options.banned_words), words(options.required_words)
+    values["banned"] = _banned(banned, vocabulary, text)
+    values["required"] = _required(required, vocabulary, text, folders[0])
+    search = SearchOptions(**values)
+    search.check()
+    _check_required(search, vocabulary, text["max_length"])
+    return {"search": search, "banned_words": banned, "required_words": required}
+
+
+def _values(options: argparse.Namespace, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the flags, and without them the captioner's configuration, say of a search."""
     evaluated = own.get("search", "beam")
     method = options.search or evaluated
     values: dict[str, Any] = {name: own[name] for name in ("beam_width", "length_penalty")}
     if method == "consensus":
-        captioners.frequencies(folders[0], vocabulary)
         values = {**values, **CONSENSUS}
         if evaluated == method:
             values["beam_width"] = own["beam_width"]
     values["method"] = method
-    for flag, (methods, name) in FOR.items():
+    for name, flag in FLAGS.items():
         value = getattr(options, flag)
-        if value is not None and method not in methods:
+        if value is None:
+            continue
+        methods = USED_BY.get(name, METHODS)
+        if method not in methods:
             *others, last = methods
             named = f"{', '.join(others)} and {last}" if others else last
             raise UsageError(f"--{flag} is for --search={named}, not for {method}")
-        if value is not None:
-            values[name] = value
+        values[name] = value
     if method == "diverse":
         values.setdefault("groups", values["beam_width"])
-    banned, required = words(options.banned_words), words(options.required_words)
-    forbidden = _ids("--banned_words", banned, vocabulary, text)
-    for phrase in (phrase for phrase, ids in forbidden.items() if ids is None):
+    return values
+
+
+def _banned(
+    phrases: Sequence[str], vocabulary: "Vocabulary", text: Mapping[str, Any]
+) -> tuple[Phrase, ...]:
+    """Return the ids of phrases, without those that no caption can have anyway."""
+    found = _ids("--banned_words", phrases, vocabulary, text)
+    for phrase in (phrase for phrase, ids in found.items() if ids is None):
         print(f"note: --banned_words: no caption can have {phrase!r} anyway", file=sys.stderr)
-    values["banned"] = tuple(sorted({ids for ids in forbidden.values() if ids}))
-    needed = _ids("--required_words", required, vocabulary, text)
-    for phrase in (phrase for phrase, ids in needed.items() if ids is None):
+    return tuple(sorted({ids for ids in found.values() if ids}))
+
+
+def _required(
+    phrases: Sequence[str], vocabulary: "Vocabulary", text: Mapping[str, Any], folder: str
+) -> tuple[Phrase, ...]:
+    """Return the ids of phrases; raise UsageError for one that no caption can have."""
+    from transforms.captioner import VOCABULARY
+
+    found = _ids("--required_words", phrases, vocabulary, text)
+    for phrase in (phrase for phrase, ids in found.items() if ids is None):
         raise UsageError(
             f"--required_words: the captioner does not know {phrase!r}: choose words of"
-            f" {folders[0]}/{captioner.VOCABULARY}"
+            f" {folder}/{VOCABULARY}"
         )
-    values["required"] = tuple(sorted({ids for ids in needed.values() if ids}))
-    if sum(map(len, values["required"])) > text["max_length"]:
-        raise UsageError(
-            f"--required_words: they are more than the {text['max_length']} words of a caption"
-        )
-    for phrase in values["required"]:
-        if any(_contains(phrase, other) for other in values["banned"]):
+    return tuple(sorted({ids for ids in found.values() if ids}))
+
+
+def _check_required(search: SearchOptions, vocabulary: "Vocabulary", longest: int) -> None:
+    """Raise UsageError where no caption can have all the required words.
+
+    Args:
+        search: with the words.
+        vocabulary: whose ids they are.
+        longest: words that a caption may have.
+    """
+    if sum(map(len, search.required)) > longest:
+        raise UsageError(f"--required_words: they are more than the {longest} words of a caption")
+    for phrase in search.required:
+        if any(_contains(phrase, other) for other in search.banned):
             name = " ".join(vocabulary.decode(phrase))
             raise UsageError(f"{name!r} is in --required_words and in --banned_words")
-    search = SearchOptions(**values)
-    search.check()
     if clash := conflict(search.required, search.no_repeat_ngram):
         names = " and ".join(repr(" ".join(vocabulary.decode(phrase))) for phrase in clash)
         raise UsageError(
             f"--required_words: no caption can have {names} with"
             f" --no_repeat_ngram={search.no_repeat_ngram}: raise it, or leave one of them out"
         )
-    return {"search": search, "banned_words": banned, "required_words": required}
 
 
 def words(value: str) -> tuple[str, ...]:
@@ -204,11 +228,11 @@ def words(value: str) -> tuple[str, ...]:
 
 def _ids(
     flag: str, phrases: Sequence[str], vocabulary: "Vocabulary", text: Mapping[str, Any]
-) -> dict[str, tuple[int, ...] | None]:
+) -> dict[str, Phrase | None]:
     """Return the ids of phrases; None where the vocabulary lacks one of their words."""
     from transforms.text import tokenize
 
-    found: dict[str, tuple[int, ...] | None] = {}
+    found: dict[str, Phrase | None] = {}
     for phrase in phrases:
         tokens = tokenize(phrase, text["tokenizer"])
         if not tokens:
@@ -218,6 +242,6 @@ def _ids(
     return found
 
 
-def _contains(phrase: tuple[int, ...], part: tuple[int, ...]) -> bool:
+def _contains(phrase: Phrase, part: Phrase) -> bool:
     starts = range(len(phrase) - len(part) + 1)
     return any(phrase[start : start + len(part)] == part for start in starts)

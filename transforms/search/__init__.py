@@ -6,13 +6,29 @@ Letters: B images, K hypotheses of each, V words, P positions of the grid.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from transforms.search.options import CONSENSUS, METHODS, Hypothesis, SearchOptions, conflict
+from transforms.search.options import (
+    CONSENSUS,
+    METHODS,
+    USED_BY,
+    Hypothesis,
+    SearchOptions,
+    conflict,
+)
 
 if TYPE_CHECKING:
     from transforms.ngrams import Frequencies
     from transforms.search.steps import Steps
 
-__all__ = ["CONSENSUS", "METHODS", "Hypothesis", "SearchOptions", "conflict", "search", "seed_of"]
+__all__ = [
+    "CONSENSUS",
+    "METHODS",
+    "USED_BY",
+    "Hypothesis",
+    "SearchOptions",
+    "conflict",
+    "search",
+    "seed_of",
+]
 
 # Captions that a consensus draws at once: for each there is a table of the words.
 DRAWN = 512

@@ -16,13 +16,16 @@ METHODS = ("beam", "greedy", "diverse", "nucleus", "consensus")
 CONSENSUS: dict[str, Any] = {"beam_width": 10, "samples": 60, "temperature": 0.7}
 Phrase = tuple[int, ...]
 
-# Which methods use options that not all do.
-_USED = (
-    (("beam", "diverse", "consensus"), ("beam_width",)),
-    (("diverse",), ("groups", "diversity")),
-    (("nucleus",), ("top_p",)),
-    (("nucleus", "consensus"), ("temperature", "samples", "seed")),
-)
+# The methods that use an option; all use what is not here.
+USED_BY = {
+    "beam_width": ("beam", "diverse", "consensus"),
+    "groups": ("diverse",),
+    "diversity": ("diverse",),
+    "top_p": ("nucleus",),
+    "temperature": ("nucleus", "consensus"),
+    "samples": ("nucleus", "consensus"),
+    "seed": ("nucleus", "consensus"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +70,8 @@ class SearchOptions:
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the captions, JSON-able: no option that the method does not use."""
-        values = dataclasses.asdict(self)
-        for methods, names in _USED:
-            if self.method not in methods:
-                for name in names:
-                    del values[name]
-        return values
+        values = dataclasses.asdict(self).items()
+        return {name: value for name, value in values if self.method in USED_BY.get(name, METHODS)}
 
     def check(self) -> None:
         """Raise UsageError for values that cannot be, alone or together."""
