@@ -71,17 +71,6 @@ class Captioners:
             engines.load(folder, engine, threads=threads, precision=precision) for folder in folders
         ]
 
-    def caption(
-        self,
-        pixels: Sequence[np.ndarray],
-        options: SearchOptions,
-        *,
-        seeds: Sequence[int] | None = None,
-        attend: bool = False,
-    ) -> list[list[Caption]]:
-        """Caption pictures; see `encode` and `search`."""
-        return self.search(self.encode(pixels), options, seeds=seeds, attend=attend)
-
     def encode(self, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Make the features of pictures.
 

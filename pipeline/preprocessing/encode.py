@@ -167,13 +167,17 @@ def load_encoder(settings: Settings) -> encoders.Encoder | None:
     """Return the encoder that the settings name, None where images are stored."""
     if settings.encoder == "none":
         return None
-    return _load_encoder(settings.encoder, settings.weights, settings.features, settings.seed)
+    s = settings
+    return _load_encoder(s.encoder, s.weights, s.features, s.seed, s.batch_size)
 
 
 @models.once
-def _load_encoder(name: str, weights: str, features: str, seed: int) -> encoders.Encoder:
+def _load_encoder(
+    name: str, weights: str, features: str, seed: int, batch_size: int
+) -> encoders.Encoder:
     tensorflow_start.start()
-    return encoders.load(name, weights, features=features, seed=seed)
+    # The graph sees one batch size only, so an image's features do not depend on the others.
+    return encoders.load(name, weights, features=features, seed=seed, batch_size=batch_size)
 
 
 def input_size(settings: Settings) -> tuple[int, int]:
@@ -204,8 +208,6 @@ def _encode_batch(kept: list[Any], settings: Settings, view: str) -> list[bytes]
     encoder = load_encoder(settings)
     features: list[np.ndarray] | None = None
     if encoder is not None:
-        # The graph sees one batch size only, so an image's features do not depend on the others.
-        encoder.batch_size = settings.batch_size
         features = list(encoder.encode(np.stack(pictures)).astype(settings.dtype))
     return records.encode(
         [

@@ -29,7 +29,9 @@ def test_attention_has_the_shape_of_a_cut_encoder_s_last_map(tmp_path: Path) -> 
     model = Captioner(settings, len(data.vocabulary), data.feature_shape, rest)
     captioners.write(tmp_path / "captioner", data, model)
     loaded = Captioners([str(tmp_path / "captioner")], engine="tensorflow")
-    found = loaded.caption([captioners.pictures(1)], SearchOptions(), attend=True)[0][0]
+    found = loaded.search(loaded.encode([captioners.pictures(1)]), SearchOptions(), attend=True)[0][
+        0
+    ]
     assert found.attention is not None
     assert found.attention.shape == (len(found.words), 2, 3)
 
@@ -42,11 +44,11 @@ def test_a_caption_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     assert loaded.input_sizes == [captioners.SIZE]
     pixels = captioners.pictures(6)
     options = SearchOptions(beam_width=3)
-    together = loaded.caption([pixels], options)
-    alone = [loaded.caption([picture[None]], options)[0] for picture in pixels]
+    together = loaded.search(loaded.encode([pixels]), options)
+    alone = [loaded.search(loaded.encode([picture[None]]), options)[0] for picture in pixels]
     assert [len(found) for found in together] == [3] * 6
     for one, other in zip(together, alone, strict=True):
         assert [caption.caption for caption in one] == [caption.caption for caption in other]
         # A row's last bit may depend on its place in the batch.
         np.testing.assert_allclose([c.score for c in one], [c.score for c in other], rtol=1e-5)
-    assert loaded.caption([pixels[:0]], options) == []
+    assert loaded.search(loaded.encode([pixels[:0]]), options) == []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transforms.encoders import applications, cuts, hub, lite, model_file
-from transforms.encoders.encoder import Encoder, digest
+from transforms.encoders.encoder import BATCH_SIZE, Encoder, digest
 from transforms.encoders.network import Network, initialise, load_keras_weights
 from transforms.errors import UsageError
 
@@ -51,7 +51,14 @@ def check(name: str, weights: str = "imagenet", features: str = "grid") -> None:
         cuts.split(network.cnn, features, name)
 
 
-def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: int = 0) -> Encoder:
+def load(
+    name: str,
+    weights: str = "imagenet",
+    *,
+    features: str = "grid",
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+) -> Encoder:
     """Load an encoder.
 
     Args:
@@ -61,6 +68,7 @@ def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: 
         features: `grid` for the last map, `pooled` for its mean over rows and columns, or a cut
             for the map there.
         seed: what weights `none` are drawn from.
+        batch_size: images that one call of its graph computes.
 
     Raises:
         UsageError: see `check`; or the file does not fit, or the network has no grid.
@@ -76,6 +84,7 @@ def load(name: str, weights: str = "imagenet", *, features: str = "grid", seed: 
         features=features,
         architecture=network.architecture,
         rest=upper and describe_rest(upper),
+        batch_size=batch_size,
     )
 
 

@@ -79,18 +79,17 @@ def from_row(row: Mapping[str, Any], image: str | None, references: Sequence[str
     )
 
 
-def thumbnail(
-    data: bytes, *, side: int = THUMBNAIL_SIDE, original: tuple[int, int] | None = None
-) -> str | None:
+def thumbnail(data: bytes, *, original: tuple[int, int] | None = None) -> str | None:
     """Return a small JPEG of an image as a data URI, or None if the image cannot be decoded.
+
+    Its longer side has `THUMBNAIL_SIDE` pixels; smaller images keep their size.
 
     Args:
         data: the encoded image.
-        side: pixels of the longer side; smaller images keep their size.
         original: (width, height) of the image where it is known, which spares large JPEGs being
             decoded in full.
     """
-    pixels = _small(data, side, original)
+    pixels = _small(data, THUMBNAIL_SIDE, original)
     return None if pixels is None else _uri(pixels, quality=80)
 
 

@@ -8,7 +8,7 @@ from transforms.sources import names
 from transforms.sources.listing import expand
 from transforms.sources.members import File
 from transforms.sources.reading import read
-from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
+from transforms.sources.reference import ImageRef, SourceError
 
 
 def archive(uri: str) -> str | None:
@@ -20,7 +20,7 @@ def archive(uri: str) -> str | None:
     return None
 
 
-def read_uris(uris: Iterable[str], max_bytes: int = MAX_BYTES) -> Iterator[tuple[str, bytes]]:
+def read_uris(uris: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Yield images with the URIs that stand for them, `archive#member` included.
 
     Those that are gone, or cannot be read, are left out. Each archive is listed once, and a
@@ -33,7 +33,7 @@ def read_uris(uris: Iterable[str], max_bytes: int = MAX_BYTES) -> Iterator[tuple
     for path, wanted in sorted(inside.items(), key=lambda item: item[0] or ""):
         for ref in _members(path, wanted) if path else map(_file, sorted(wanted)):
             try:
-                yield ref.uri, read(ref, max_bytes)
+                yield ref.uri, read(ref)
             except (OSError, SourceError):
                 continue
 

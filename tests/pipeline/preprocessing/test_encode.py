@@ -16,6 +16,7 @@ from pipeline.common.units import UnitReport
 from pipeline.preprocessing import encode
 from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Settings
+from tests import captioners
 from transforms import images, records
 from transforms.records import Record
 from transforms.sources import ImageRef
@@ -50,7 +51,7 @@ def unit(settings: Settings, *captions: str) -> Unit:
 
 
 def encoded(
-    settings: Settings, *captions: str, dtype: str | None = None
+    settings: Settings, *captions: str, dtype: str | None = None, shape: tuple[int, ...] = (3,)
 ) -> tuple[list[Record], UnitReport]:
     """Write a unit; returns its records and its report."""
     report = encode.encode_unit(
@@ -59,9 +60,10 @@ def encoded(
     )  # fmt: skip
     if not report.file:
         return [], report
-    shape = (3,) if dtype else None
     with Path(settings.output, report.file).open("rb") as stream:
-        return records.decode(list(records.read(stream, "u")), shape, dtype), report
+        return records.decode(
+            list(records.read(stream, "u")), shape if dtype else None, dtype
+        ), report
 
 
 def test_captions_are_cut_at_the_length_that_is_asked_for(settings: Settings) -> None:
@@ -98,6 +100,18 @@ def test_features_have_the_dtype_that_is_asked_for(
     (record,), _ = encoded(dataclasses.replace(settings, dtype=dtype), dtype=dtype)
     assert record.features is not None and record.features.dtype == dtype
     np.testing.assert_allclose(record.features, [30, 30, 30], atol=1)
+
+
+def test_another_batch_size_is_no_obstacle_to_a_process_that_encoded_before(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = captioners.encoder_file(tmp_path / "cnn.keras")
+    found = []
+    for size in (2, 3):
+        made = dataclasses.replace(settings, encoder=file, weights="imagenet", batch_size=size)
+        (record,), _ = encoded(made, dtype=settings.dtype, shape=(4, 4, 6))
+        found.append(record.features)
+    np.testing.assert_allclose(*found, rtol=1e-3)
 
 
 def test_units_are_known_by_all_that_shapes_their_files_and_by_nothing_else(
