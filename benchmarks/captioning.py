@@ -359,7 +359,7 @@ def quantised(settings: argparse.Namespace, images: str) -> str:
     facts = captioner.read_manifest(settings.captioner)
     if "int8" in facts:
         return settings.captioner
-    folder = Path(settings.work, f"int8-{captioner.digest(settings.captioner)[:16]}")
+    folder = Path(settings.work, f"int8-{captioner.digest(facts)[:16]}")
     if not folder.exists():
         # How fast it is does not depend on the pictures.
         quantize.write(settings.captioner, [images], 100, folder)

@@ -93,6 +93,7 @@ def settings(output: str, unit_size: int) -> Settings:
         output=output,
         captioners=("/captioner",),
         captioner_digest="0" * 64,
+        input_sizes=((224, 224),),
         search=SearchOptions(),
         banned_words=(),
         required_words=(),

@@ -133,7 +133,7 @@ def resolve(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import bundled, captioner, engines, ngrams, sources, text
+    from transforms import bundled, captioner, captioners, engines, ngrams, sources, text
 
     if options.captioner and options.language:
         raise UsageError("--captioner and --language: a captioner has its language; give one only")
@@ -146,15 +146,18 @@ def resolve(options: argparse.Namespace) -> Settings:
     for name, example in (("images", "photos"), ("captioner", "captioner"), ("output", "captions")):
         if not getattr(options, name):
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
-    digests = [engines.digest(folder, options.precision) for folder in options.captioner]
+    manifests = [captioner.read_manifest(folder) for folder in options.captioner]
+    digests = [
+        engines.digest(*each, options.precision)
+        for each in zip(options.captioner, manifests, strict=True)
+    ]
     # Here and not in a worker, so that all have the same.
     engine = engines.resolve(options.engine, options.captioner, options.precision)
-    found = search_flags.resolve(options, options.captioner)
+    found = search_flags.resolve(options, options.captioner, manifests)
     if found["search"].method == "consensus":
-        facts = captioner.read_manifest(options.captioner[0])["files"]
-        digests.append(facts[ngrams.NAME]["sha256"])
-    tokenizer = captioner.read_manifest(options.captioner[0])["text"]["tokenizer"]
-    search_flags.check_details(options.details, options.captioner)
+        digests.append(manifests[0]["files"][ngrams.NAME]["sha256"])
+    tokenizer = manifests[0]["text"]["tokenizer"]
+    search_flags.check_details(options.details, options.captioner, manifests)
     images = tuple(absolute(spec) for spec in options.images)
     for spec in images:
         sources.check(spec, "--images")
@@ -163,6 +166,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         output=absolute(options.output),
         captioners=tuple(map(absolute, options.captioner)),
         captioner_digest="+".join(digests),
+        input_sizes=tuple(captioners.input_sizes(manifests)),
         **found,
         details=options.details,
         exports=tuple(sorted(set(options.export))),

@@ -61,7 +61,7 @@ def write(folder: str, output: Path) -> int:
     derived.check(output)
     tensorflow_start.start()
     encoder = captioner.load_encoder(manifest)
-    with captioner.local(folder, captioner.SAVED_MODEL) as source:
+    with captioner.local(folder, manifest, captioner.SAVED_MODEL) as source:
         tensors, weights = pack(source, encoder)
     card = files.read_bytes(files.join(folder, captioner.CARD)).decode()
     note = NOTE.format(encoder=manifest["encoder"]["name"])

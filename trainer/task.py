@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from trainer import configuration, presets, runs
 from trainer.checkpoint import CHECKPOINT
-from transforms import commandline, files, tensorflow_start
+from transforms import captioner, commandline, files, tensorflow_start
 from transforms.commandline import Exit
 from transforms.dataset import Dataset, open_dataset
 from transforms.engines import onnx_files
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         word_vectors.check(resolved, dataset.vocabulary.tokens)
     if runs.claim(output, runs.identity(resolved, dataset)):
         print(f"{output}: already trained", file=sys.stderr)
-        if onnx and not onnx_files.exported_with(output):
+        if onnx and not onnx_files.exported_with(captioner.read_manifest(output)):
             export.add_onnx(output)
         return Exit.DONE
     working = files.join(output, runs.WORKING)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +38,14 @@ def read_vocabulary(folder: str) -> Vocabulary:
     return Vocabulary.from_text(files.read_bytes(files.join(folder, VOCABULARY)).decode())
 
 
-def digest(folder: str) -> str:
+def digest(manifest: Mapping[str, Any]) -> str:
     """Return a hexadecimal sha256 of what decides a captioner's captions: its SavedModel.
 
     Trained again with the same result, a captioner keeps its digest; the rest of its directory
     tells of the training, with times. A consensus depends on the frequencies of n-grams as well,
     which have a digest of their own.
-
-    Raises:
-        UsageError: the directory is no finished captioner.
     """
-    facts = read_manifest(folder)["files"]
+    facts = manifest["files"]
     model = {
         name: facts[name]["sha256"]
         for name in facts
@@ -108,12 +105,12 @@ def load_saved_model(folder: str) -> Any:
     tensorflow_start.start()
     import tensorflow as tf
 
+    manifest = read_manifest(folder)
     with contextlib.ExitStack() as stack:
-        place = stack.enter_context(local(folder, SAVED_MODEL))
-        manifest = read_manifest(folder)
+        place = stack.enter_context(local(folder, manifest, SAVED_MODEL))
         if "compact" in manifest:
             weights = manifests.read_file(folder, manifest, compact.WEIGHTS)
-            whole = cache.folder("saved_model-1", digest(folder))
+            whole = cache.folder("saved_model-1", digest(manifest))
             if not whole.exists():
                 with cache.filling(whole) as fresh:
                     compact.unpack(weights, manifest["compact"], load_encoder(manifest), fresh)
@@ -130,21 +127,21 @@ def load_saved_model(folder: str) -> Any:
 
 
 @contextlib.contextmanager
-def local(folder: str, part: str) -> Iterator[Path]:
+def local(folder: str, manifest: Mapping[str, Any], part: str) -> Iterator[Path]:
     """Give a part of a captioner a place on a local disk, its files compared with the manifest.
 
     Args:
         folder: of the captioner, on a local disk or in a bucket.
+        manifest: its manifest.
         part: a folder in it.
 
     Yields:
         The part's folder; a copy that is deleted in the end where the captioner is in a bucket.
 
     Raises:
-        UsageError: the directory is no finished captioner, or a file is not the one that was
-            exported.
+        UsageError: a file is not the one that was exported.
     """
-    facts = read_manifest(folder)["files"]
+    facts = manifest["files"]
     names = [name for name in facts if name.startswith(f"{part}/")]
     with contextlib.ExitStack() as stack:
         source = folder

@@ -62,8 +62,8 @@ class Captioners:
             UsageError: a directory is no finished captioner, or they do not fit together.
         """
         self._first = folders[0]
-        self._vocabulary = shared_vocabulary(folders)
         self._manifests = [captioner.read_manifest(folder) for folder in folders]
+        self._vocabulary = shared_vocabulary(folders, self._manifests)
         self.input_sizes = input_sizes(self._manifests)
         self._batch_size = batch_size
         engine = engines.resolve(engine, folders, precision)
@@ -133,7 +133,7 @@ class Captioners:
 
     @functools.cached_property
     def _frequencies(self) -> ngrams.Frequencies:
-        return frequencies(self._first, self._vocabulary)
+        return frequencies(self._first, self._manifests[0], self._vocabulary)
 
     def _encode(self, engine: engines.Engine, pixels: np.ndarray) -> np.ndarray:
         missing = self._batch_size - len(pixels)
@@ -166,17 +166,19 @@ class Captioners:
         return (side, side) if side * side == positions else (1, positions)
 
 
-def frequencies(folder: str, vocabulary: Vocabulary) -> ngrams.Frequencies:
+def frequencies(
+    folder: str, manifest: dict[str, Any], vocabulary: Vocabulary
+) -> ngrams.Frequencies:
     """Return how frequent n-grams are in the captions that a captioner was trained on.
 
     Args:
         folder: of the captioner, the first of several that work together.
+        manifest: its manifest.
         vocabulary: its words.
 
     Raises:
         UsageError: the captioner does not say so, or its file is not the one that was exported.
     """
-    manifest = captioner.read_manifest(folder)
     if ngrams.NAME not in manifest["files"]:
         raise UsageError(
             f"{folder}: it has no {ngrams.NAME}, which a consensus needs: train and export it again"
@@ -196,14 +198,17 @@ def input_sizes(manifests: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
     return [tuple(manifest["encoder"]["input_size"]) for manifest in manifests]
 
 
-def shared_vocabulary(folders: Sequence[str]) -> Vocabulary:
+def shared_vocabulary(folders: Sequence[str], manifests: Sequence[dict[str, Any]]) -> Vocabulary:
     """Return the vocabulary of captioners that are to work together.
 
+    Args:
+        folders: of the captioners.
+        manifests: their manifests, in the same order.
+
     Raises:
-        UsageError: a directory is no finished captioner, or two have different vocabularies or
-            split captions into words in different ways.
+        UsageError: two have different vocabularies or split captions into words in different ways.
     """
-    first, *others = [captioner.read_manifest(folder)["text"] for folder in folders]
+    first, *others = [manifest["text"] for manifest in manifests]
     for folder, text in zip(folders[1:], others, strict=True):
         if any(text[name] != first[name] for name in ("digest", "tokenizer")):
             raise UsageError(

@@ -14,7 +14,7 @@ from pipeline.captioning.settings import ATTENTION, Settings
 from pipeline.common import memory, models, progress, reading, tables, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
-from transforms import captioner, captioners, images, isolation
+from transforms import images, isolation
 from transforms.captioners import Caption, Captioners
 from transforms.prefetch import ordered_map
 from transforms.rejects import Reject
@@ -133,8 +133,6 @@ def captioned(
     decode: isolation.Decode,
 ) -> Iterator[tuple[Batch, Captions]]:
     """Yield contents, read by their first names, in batches with the captions of the pictures."""
-    manifests = [captioner.read_manifest(folder) for folder in settings.captioners]
-    input_sizes = captioners.input_sizes(manifests)
     sources = [(content, content.refs[0], content.sha256) for content in contents]
 
     def encode(batch: Batch) -> tuple[Batch, list[np.ndarray]]:
@@ -157,11 +155,11 @@ def captioned(
 
     batches = reading.batches(
         sources,
-        input_sizes[0],
+        settings.input_sizes[0],
         images.Limits(truncated=settings.truncated),
         settings.batch_size,
         performance.readers,
-        sizes.at(decode, input_sizes),
+        sizes.at(decode, settings.input_sizes),
     )
     # Batches are encoded while captions are searched for those before them.
     encoders = performance.encoders(len(settings.captioners))

@@ -90,11 +90,10 @@ def details(text: str) -> tuple[str, ...]:
     return tuple(sorted(names | ({WORDS} if ATTENTION in names else set())))
 
 
-def check_details(wanted: Sequence[str], folders: Sequence[str]) -> None:
+def check_details(
+    wanted: Sequence[str], folders: Sequence[str], manifests: Sequence[Mapping[str, Any]]
+) -> None:
     """Raise UsageError if attention is wanted and no captioner attends."""
-    from transforms import captioner
-
-    manifests = [captioner.read_manifest(folder) for folder in folders]
     if ATTENTION in wanted and all(
         manifest["configuration"].get("attention") == "none" for manifest in manifests
     ):
@@ -103,12 +102,15 @@ def check_details(wanted: Sequence[str], folders: Sequence[str]) -> None:
         )
 
 
-def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, Any]:
+def resolve(
+    options: argparse.Namespace, folders: Sequence[str], manifests: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Check the flags against the captioners.
 
     Args:
         options: parsed.
         folders: of the captioners.
+        manifests: their manifests, in the same order.
 
     Returns:
         `search`, the `SearchOptions`, and `banned_words` and `required_words` as they were given.
@@ -116,13 +118,13 @@ def resolve(options: argparse.Namespace, folders: Sequence[str]) -> dict[str, An
     Raises:
         UsageError: the first thing that is wrong.
     """
-    from transforms import captioner, captioners
+    from transforms import captioners
 
-    manifest = captioner.read_manifest(folders[0])
-    vocabulary, text = captioners.shared_vocabulary(folders), manifest["text"]
+    manifest = manifests[0]
+    vocabulary, text = captioners.shared_vocabulary(folders, manifests), manifest["text"]
     values = _values(options, manifest["configuration"])
     if values["method"] == "consensus":
-        captioners.frequencies(folders[0], vocabulary)
+        captioners.frequencies(folders[0], manifest, vocabulary)
     banned, required = words(options.banned_words), words(options.required_words)
     values["banned"] = _banned(banned, vocabulary, text)
     values["required"] = _required(required, vocabulary, text, folders[0])

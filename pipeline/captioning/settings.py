@@ -22,6 +22,7 @@ class Settings:
         output: folder of the table.
         captioners: folders of the captioner, or of those that decide together.
         captioner_digest: what `transforms.engines.digest` returns for each, joined by `+`.
+        input_sizes: (height, width) in pixels of the pictures that each captioner takes.
         search: how captions are searched.
         banned_words: the phrases of `search.banned`, as they were given.
         required_words: those of `search.required`.
@@ -46,6 +47,7 @@ class Settings:
     output: str
     captioners: tuple[str, ...]
     captioner_digest: str
+    input_sizes: tuple[tuple[int, int], ...]
     search: SearchOptions
     banned_words: tuple[str, ...]
     required_words: tuple[str, ...]
@@ -99,9 +101,10 @@ class Settings:
         # Of the search the words are said as they were given.
         values["engine"] = engines.describe(self.engine, self.precision)
         del values["precision"], values["search"]["banned"], values["search"]["required"]
-        # The output may be moved; the captioner is known by its digest, wherever it lies.
+        # The output may be moved; the captioner is known by its digest, wherever it lies, and
+        # with it what it takes.
         # What is written beside the table, and how long it stays, shapes no row.
-        places = ("output", "captioners", "base")
+        places = ("output", "captioners", "input_sizes", "base")
         beside = ("exports", "page_images", "language", "retain", "merge_above")
         for name in (*places, *beside):
             del values[name]

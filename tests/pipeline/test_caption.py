@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import caption
 from pipeline.captioning.settings import Settings
-from transforms import bundled
+from transforms import bundled, files
 
 
 @pytest.fixture
@@ -34,3 +34,16 @@ def test_captioners_come_with_the_package(folder: Path) -> None:
     assert fast.captioners == (bundled.captioner("en", fast=True),)
     assert fast.model() != usual.model()
     assert resolve("--language=zh").captioners == (bundled.captioner("zh"),)
+
+
+def test_a_captioner_is_asked_once_for_what_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In a bucket each time takes a while.
+    asked: list[str] = []
+    read = files.read_if_there
+    monkeypatch.setattr(files, "read_if_there", lambda path: asked.append(path) or read(path))
+    settings = resolve("--search=consensus", "--details=attention")
+    assert [Path(path).name for path in asked] == ["captioner.json"]
+    assert len(settings.input_sizes) == 1
+    assert "input_sizes" not in settings.configuration()  # The captioner decides it.

@@ -77,7 +77,7 @@ def test_onnx_files_spare_captioning_tensorflow(trained, tmp_path):
     # Also of a captioner that is there already; again they stay as they are.
     for _ in range(2):
         assert task.main([*flags, "--onnx"]) == Exit.DONE
-    assert onnx_files.exported_with(str(output))
+    assert onnx_files.exported_with(captioner.read_manifest(str(output)))
     assert before == {path: path.read_bytes() for path in before}
     # A worker has no cache, and nowhere to make one.
     environment = {**os.environ, "BEAMCAP_CACHE": str(tmp_path / "cache")}

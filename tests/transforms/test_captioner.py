@@ -57,7 +57,7 @@ def test_the_digest_is_that_of_the_captions(folder: Path, copy: Path) -> None:
     manifest = json.loads((copy / "captioner.json").read_text())
     manifest["provenance"]["seconds"] += 1
     (copy / "captioner.json").write_text(json.dumps(manifest))
-    assert digest(str(copy)) == digest(str(folder))
+    assert digest(read_manifest(str(copy))) == digest(read_manifest(str(folder)))
     manifest["files"]["saved_model/saved_model.pb"]["sha256"] = "0" * 64
     (copy / "captioner.json").write_text(json.dumps(manifest))
-    assert digest(str(copy)) != digest(str(folder))
+    assert digest(read_manifest(str(copy))) != digest(read_manifest(str(folder)))

@@ -127,7 +127,9 @@ class Run:
             "configuration": self._configuration.to_dict(),
             "dataset": self._labelled.digest,
             "unlabelled": self._unlabelled.digest,
-            "captioner": captioner.digest(options.captioner) if options.captioner else "",
+            "captioner": captioner.digest(captioner.read_manifest(options.captioner))
+            if options.captioner
+            else "",
         }
         path = files.join(options.output, RUN)
         if not files.exists(path):
@@ -192,7 +194,7 @@ class Run:
         facts = {
             "weight": options.weight,
             "round": number,
-            "captioner": captioner.digest(teacher),
+            "captioner": captioner.digest(captioner.read_manifest(teacher)),
             "labelled": self._labelled.digest,
             "unlabelled": self._unlabelled.digest,
             "books": books,

@@ -3,9 +3,10 @@
 import hashlib
 import importlib.metadata as metadata
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from transforms import captioner
 from transforms.engines import onnx_files
@@ -50,7 +51,7 @@ def resolve(engine: str, folders: Sequence[str], precision: str = "fp32") -> str
         engine = _resolve_reduced(engine, precision)
     if precision == "int8":
         for folder in folders:
-            onnx_files.int8_facts(folder)
+            onnx_files.int8_facts(folder, captioner.read_manifest(folder))
     if engine == "auto":
         gpu = Path("/proc/driver/nvidia/version").exists()
         best = next(name for name in ENGINES if find_spec(name) is not None)
@@ -88,19 +89,26 @@ def describe(engine: str, precision: str = "fp32") -> dict[str, str]:
     return {"name": engine, "version": metadata.version(engine), "precision": precision}
 
 
-def digest(folder: str, precision: str = "fp32") -> str:
+def digest(folder: str, manifest: Mapping[str, Any], precision: str = "fp32") -> str:
     """Return a hexadecimal sha256 of what decides a captioner's captions in a precision.
 
     In fp32 that is `transforms.captioner.digest`, whether it has an int8 encoder or not. In bf16
     it is another, for rounding changes some of the captions.
 
+    Args:
+        folder: of the captioner, for an error.
+        manifest: its manifest.
+        precision: one of `PRECISIONS`.
+
     Raises:
-        UsageError: no finished captioner, or one without an int8 encoder that is to use it.
+        UsageError: it has no int8 encoder, and is to use it.
     """
-    whole = captioner.digest(folder)
+    whole = captioner.digest(manifest)
     if precision == "fp32":
         return whole
-    encoder = precision if precision == "bf16" else onnx_files.int8_facts(folder)["sha256"]
+    encoder = (
+        precision if precision == "bf16" else onnx_files.int8_facts(folder, manifest)["sha256"]
+    )
     return hashlib.sha256(f"{whole} {encoder}".encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ The engines that read them need neither TensorFlow nor its import of seconds.
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,18 @@ NEXT = "next_"  # Before the name of an output that is also an input's.
 _CONVERSION = "2"  # Raised when `convert` makes something else of the same SavedModel.
 
 
-def exported_with(folder: str) -> bool:
-    """Whether a captioner has its ONNX files in its directory; raises like `read_manifest`."""
-    facts = captioner.read_manifest(folder)["files"]
-    return all(f"{FOLDER}/{part}.onnx" in facts for part in PARTS)
+def exported_with(manifest: Mapping[str, Any]) -> bool:
+    """Whether a captioner has its ONNX files in its directory, by its manifest."""
+    return all(f"{FOLDER}/{part}.onnx" in manifest["files"] for part in PARTS)
 
 
-def int8_facts(folder: str) -> dict[str, Any]:
+def int8_facts(folder: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a captioner's manifest says of the file of its int8 encoder.
 
     Raises:
-        UsageError: the directory is no finished captioner, or has no int8 encoder.
+        UsageError: it has no int8 encoder.
     """
-    facts = captioner.read_manifest(folder)["files"].get(f"{FOLDER}/{INT8}")
+    facts = manifest["files"].get(f"{FOLDER}/{INT8}")
     if facts is None:
         raise UsageError(
             f"{folder}: this captioner has no int8 encoder: make one that has with `python -m"
@@ -76,11 +75,12 @@ def opened(folder: str) -> Iterator[Path]:
             exported, or tf2onnx is needed and not installed.
         OSError: the cache cannot be written.
     """
-    if exported_with(folder):
-        with captioner.local(folder, FOLDER) as place:
+    manifest = captioner.read_manifest(folder)
+    if exported_with(manifest):
+        with captioner.local(folder, manifest, FOLDER) as place:
             yield place
         return
-    place = cache_folder(captioner.digest(folder))
+    place = cache_folder(captioner.digest(manifest))
     if not place.exists():
         _fill(place, folder)
     yield place

@@ -17,6 +17,7 @@ def settings(folder: Path) -> Settings:
         output=str(folder),
         captioners=("/captioner",),
         captioner_digest="0",
+        input_sizes=((8, 8),),
         search=SearchOptions(),
         banned_words=(),
         required_words=(),
