@@ -1,7 +1,5 @@
 """Free-running evaluation: the captions that the model writes by itself, and their CIDEr-D."""
 
-import sys
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +10,7 @@ from trainer import ngrams
 from trainer.configuration import Configuration
 from trainer.examples import DatasetExamples, Examples
 from trainer.model import Captioner
-from trainer.progress import INTERVAL
+from trainer.progress import Rate
 from trainer.search import beam_search
 from trainer.serving import Serving
 from transforms.dataset import Dataset
@@ -116,16 +114,11 @@ def consensus_captions(
     engine = TensorFlowEngine(serving.signatures())
     frequencies = ngrams.count(dataset)
     written: list[list[str]] = []
-    start = told = time.monotonic()
+    progress = Rate("captioned", len(seeds))
     for inputs, _ in DatasetExamples(dataset, split).batches(BATCH):
         features = tf.cast(captioner.encode(inputs), tf.float32).numpy()
         some = seeds[len(written) : len(written) + len(features)]
         found = search([engine], [features], options, longest, seeds=some, frequencies=frequencies)
         written += [dataset.vocabulary.decode(hypotheses[0].tokens) for hypotheses in found]
-        now = time.monotonic()
-        if now - told > INTERVAL:
-            left = (now - start) / len(written) * (len(seeds) - len(written))
-            line = f"{len(written):,} of {len(seeds):,} images, {left:.0f} seconds left"
-            print(line, file=sys.stderr)
-            told = now
+        progress.add(len(found))
     return written

@@ -1,11 +1,11 @@
-"""One line that says how far a training is."""
+"""Lines that say how far a training is, or the captioning of many images."""
 
 import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
-from transforms.durations import clock
+from transforms import durations
 
 INTERVAL = 15.0  # Seconds between lines where the output is a file.
 
@@ -60,7 +60,7 @@ class Progress:
         line = (
             f"epoch {epoch}  step {self._done}/{self._steps} ({self._done / self._steps:.0%})"
             f"  {self._captions / seconds:.0f} captions/s  {self._tokens / seconds:.0f} tokens/s"
-            f"  {clock(left)} left  {figure}"
+            f"  {durations.clock(left)} left  {figure}"
             + ("" if score is None else f"  dev CIDEr {score:.3f}")
         )
         self._out.write(f"\r{line}\x1b[K" if self._live else f"{line}\n")
@@ -70,3 +70,50 @@ class Progress:
         """Write a line that stays."""
         self._out.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
         self._out.flush()
+
+
+class Rate:
+    """Says every few seconds how many of some images are done."""
+
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        *,
+        out: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            what: the line's beginning, such as "captioned".
+            total: images.
+            out: where to write, by default stderr.
+            clock: seconds from any point on.
+        """
+        self._what, self._total = what, total
+        self._out = sys.stderr if out is None else out
+        self._clock = clock
+        self._done = self._skipped = 0
+        self._start = self._shown = clock()
+
+    def skip(self, images: int) -> None:
+        """Count images that an earlier run did."""
+        self._skipped += images
+
+    def add(self, images: int) -> None:
+        """Count images, and show the line if it is time."""
+        self._done += images
+        now = self._clock()
+        if now - self._shown < INTERVAL:
+            return
+        self._shown = now
+        rate = self._done / (now - self._start)
+        through = self._done + self._skipped
+        left = (self._total - through) / rate
+        print(
+            f"{self._what} {through:,} of {self._total:,} images, {rate:.0f} images/s,"
+            f" {durations.clock(left)} left",
+            file=self._out,
+            flush=True,
+        )

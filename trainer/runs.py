@@ -36,19 +36,48 @@ def claim(output: str, run: dict[str, Any]) -> bool:
     Raises:
         UsageError: the folder belongs to another run, or to something else.
     """
-    path = files.join(output, WORKING, RUN)
-    if files.exists(path):
-        try:
-            _compare(output, json.loads(files.read_bytes(path)), run)
-        except ValueError as error:
-            raise UsageError(f"{path}: this is not JSON ({error}): delete {output}") from error
-        return finished(output)
-    if files.exists(output) and next(iter(files.list_files(output)), None) is not None:
+    before = take(output, files.join(output, WORKING, RUN), run, "training here")
+    if before is None:
+        return False
+    _compare(output, before, run)
+    return finished(output)
+
+
+def take(output: str, path: str, run: dict[str, Any], maker: str) -> dict[str, Any] | None:
+    """Take a folder for a run, unless one has it already.
+
+    Args:
+        output: the folder.
+        path: of the file in it that says whose it is.
+        run: what the file is to say: among other things a `configuration`, in a dict.
+        maker: what writes such folders, for an error.
+
+    Returns:
+        What the file says already; None where the folder was free, and is the run's now.
+
+    Raises:
+        UsageError: the folder holds files of something else, or its file is damaged.
+    """
+    content = files.read_if_there(path)
+    if content is None:
+        check_free(output, maker)
+        files.write_json(path, run)
+        return None
+    try:
+        before = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{path}: this is not JSON ({error}): delete {output}") from error
+    if not isinstance(before, dict) or not isinstance(before.get("configuration", {}), dict):
+        raise UsageError(f"{path}: this says nothing of a run: delete {output}")
+    return before
+
+
+def check_free(output: str, maker: str) -> None:
+    """Raise UsageError where a folder that is to be written to has files; see `take`."""
+    if files.exists(output) and any(files.list_files(output)):
         raise UsageError(
-            f"{output}: the folder holds files that no training here wrote: give an empty --output"
+            f"{output}: the folder holds files that no {maker} wrote: give an empty --output"
         )
-    files.write_json(path, run)
-    return False
 
 
 def finished(output: str) -> bool:

@@ -10,23 +10,19 @@ output/
 """
 
 import dataclasses
-import json
 import sys
-import time
 from collections import Counter
 from typing import Any
 
-from trainer import command_line, finetuning, task, word_vectors
+from trainer import command_line, finetuning, runs, task, word_vectors
 from trainer.configuration import Configuration, refuse_idle
-from trainer.self_training import candidates, mixing, selection
+from trainer.self_training import captions, mixing, selection
 from trainer.self_training.command import Options
-from trainer.self_training.teacher import Teacher, check_encoder, checked_manifest
+from trainer.self_training.teacher import check_encoder, checked_manifest
 from transforms import captioner, files, manifests
 from transforms import dataset as datasets
 from transforms.dataset import Dataset, open_dataset
 from transforms.errors import JobError, UsageError
-from transforms.splits import SPLITS
-from transforms.text import tokenize
 
 MANIFEST = "self_training.json"
 RUN = "run.json"
@@ -66,7 +62,7 @@ class Run:
             raise UsageError(
                 f"--output={options.output}: teachers are read from a local disk only: write there"
             )
-        configuration = Configuration().to_dict()
+        configuration, digest = Configuration().to_dict(), ""
         if options.captioner:
             manifest = checked_manifest(options.captioner, unlabelled)
             if manifest["text"]["digest"] != labelled.text["digest"]:
@@ -74,7 +70,7 @@ class Run:
                     f"{options.captioner}: its vocabulary is not that of {labelled.folder}: give"
                     " a captioner that was trained on this data set, or leave --captioner out"
                 )
-            configuration = manifest["configuration"]
+            configuration, digest = manifest["configuration"], captioner.digest(manifest)
         self._configuration = Configuration.from_dict({**configuration, **explicit})
         self._configuration.check(labelled.grid_shape)
         if self._configuration.scst_epochs:
@@ -85,7 +81,7 @@ class Run:
         # What cannot be loaded is better said now than after the images were captioned.
         finetuning.load_rest(unlabelled)
         word_vectors.check(self._configuration, labelled.vocabulary.tokens)
-        self._claim()
+        self._claim(digest)
 
     def run(self) -> list[dict[str, Any]]:
         """Do the rounds; returns what each captioner scored, the first teacher in front."""
@@ -116,7 +112,8 @@ class Run:
         )
         return results
 
-    def _claim(self) -> None:
+    def _claim(self, teacher: str) -> None:
+        """Take the output folder; `teacher` is the digest of the captioner that was given."""
         options = self._options
         facts = dataclasses.asdict(options)
         # More rounds continue what fewer began; folders may move, their content counts.
@@ -127,20 +124,11 @@ class Run:
             "configuration": self._configuration.to_dict(),
             "dataset": self._labelled.digest,
             "unlabelled": self._unlabelled.digest,
-            "captioner": captioner.digest(captioner.read_manifest(options.captioner))
-            if options.captioner
-            else "",
+            "captioner": teacher,
         }
-        path = files.join(options.output, RUN)
-        if not files.exists(path):
-            if files.exists(options.output) and any(files.list_files(options.output)):
-                raise UsageError(
-                    f"{options.output}: the folder holds files that no self-training wrote: give"
-                    " an empty --output"
-                )
-            files.write_json(path, run)
+        before = runs.take(options.output, files.join(options.output, RUN), run, "self-training")
+        if before is None:
             return
-        before = json.loads(files.read_bytes(path))
         before["configuration"] = Configuration.completed(before.get("configuration", {}))
         for name, value in run.items():
             if before.get(name) != value:
@@ -159,13 +147,20 @@ class Run:
         if files.exists(files.join(output, datasets.MANIFEST)):
             return open_dataset(output)
         options = self._options
-        human, known = self._human()
-        context = human[:CONTEXT]
-        rows = self._caption(teacher, files.join(folder, "candidates"), number, context)
+        human, known = captions.human(self._labelled)
+        rows = captions.generated(
+            teacher,
+            files.join(folder, "candidates"),
+            options,
+            number,
+            self._labelled,
+            self._unlabelled,
+            human[:CONTEXT],
+        )
         # What is in the labelled data set already is held out, or better captioned by people.
         fresh = [row for row in rows if row.key not in known and row.sha256 not in known]
         words = {
-            caption.text: tuple(self._words(caption.text))
+            caption.text: tuple(captions.words(caption.text, self._labelled))
             for row in fresh
             for caption in row.captions
         }
@@ -213,80 +208,6 @@ class Run:
             },
         }
         return mixing.write(output, self._labelled, self._unlabelled, chosen.captions, facts)
-
-    def _caption(
-        self, teacher: str, folder: str, number: int, context: list[list[list[str]]]
-    ) -> list[candidates.Candidates]:
-        """Return the candidates of all unlabelled images, file by file; what is done is read."""
-        writer: candidates.Writer | None = None
-        progress = _Progress(number, self._unlabelled.images("train"))
-        rows: list[candidates.Candidates] = []
-        for part, path in enumerate(self._unlabelled.files("train")):
-            name = path.rsplit("/", 1)[-1].removesuffix(".tfrecord")
-            place = files.join(folder, f"{name}.jsonl")
-            done = files.exists(place)
-            if not done:
-                if writer is None:
-                    writer = candidates.Writer(
-                        Teacher(teacher, self._unlabelled),
-                        self._unlabelled,
-                        context,
-                        hypotheses=self._options.hypotheses,
-                        samples=self._options.samples,
-                        max_length=self._labelled.text["max_length"],
-                        seed=self._options.sampling_seed + number,
-                    )
-                # Views have the captions of the image that they are of.
-                every = self._unlabelled.file_records(path)
-                records = [record for record in every if not record.view]
-                candidates.save(place, writer.write(records, part, progress.add))
-            found = list(candidates.load(place))
-            if done:
-                progress.skip(len(found))
-            rows.extend(found)
-        return rows
-
-    def _human(self) -> tuple[list[list[list[str]]], set[str]]:
-        """Return the words of the captions of train, and keys and digests of all splits."""
-        captions, known = [], set()
-        for split in SPLITS:
-            for record in self._labelled.records(split):
-                known |= {record.key, record.sha256}
-                if split == "train" and not record.view:
-                    captions.append([self._words(each) for each in record.captions])
-        return captions, known
-
-    def _words(self, caption: str) -> list[str]:
-        return tokenize(caption, self._labelled.text["tokenizer"])
-
-
-class _Progress:
-    """Says every few seconds how far the captioning is."""
-
-    INTERVAL = 15.0
-
-    def __init__(self, number: int, total: int) -> None:
-        self._number, self._total = number, total
-        self._done = self._skipped = 0
-        self._start = self._shown = time.monotonic()
-
-    def skip(self, images: int) -> None:
-        """Count the images that an earlier run captioned."""
-        self._skipped += images
-
-    def add(self, images: int) -> None:
-        """Count images."""
-        self._done += images
-        now = time.monotonic()
-        if now - self._shown < self.INTERVAL:
-            return
-        self._shown = now
-        rate = self._done / (now - self._start)
-        left = (self._total - self._done - self._skipped) / rate
-        _say(
-            f"round {self._number}: captioned {self._done + self._skipped:,} of {self._total:,}"
-            f" images, {rate:.0f} images/s, {left / 60:.0f} min left"
-        )
 
 
 def _result(folder: str, data: Dataset | None) -> dict[str, Any]:

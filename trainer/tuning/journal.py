@@ -4,6 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
+from trainer import runs
 from trainer.configuration import Configuration
 from transforms import files
 from transforms.errors import UsageError
@@ -67,10 +68,7 @@ class Journal:
         identity = self._identity = json.loads(json.dumps(identity))
         self.trials: list[Trial] = []
         if not files.exists(self._path):
-            if files.exists(folder) and any(files.list_files(folder)):
-                raise UsageError(
-                    f"{folder}: the folder holds files that no search wrote: give an empty --output"
-                )
+            runs.check_free(folder, "search")
             self.save()
             return
         try:

@@ -166,3 +166,12 @@ def test_wrong_use_is_one_line(output, labelled, unlabelled, tmp_path, flag, mes
         command.main(
             flags(labelled, unlabelled, tmp_path / "out", f"--captioner={output}/teacher", flag)
         )
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"configuration": 1}'])
+def test_a_damaged_file_of_the_run_is_named(labelled, unlabelled, tmp_path, content):
+    run = tmp_path / "out" / "run.json"
+    run.parent.mkdir()
+    run.write_text(content)
+    with pytest.raises(UsageError, match=rf"{run}: this .*: delete {run.parent}$"):
+        command.main(flags(labelled, unlabelled, run.parent))
