@@ -37,19 +37,6 @@ _ENTRIES = {
 }
 
 
-def check(folder: str, dataset: Dataset) -> None:
-    """Refuse before the training what `export` would refuse after it.
-
-    It also sets right what an export that was killed between two renames left behind.
-
-    Raises:
-        UsageError: see `load_encoder`.
-    """
-    if not files.is_remote(folder):
-        _recover(Path(folder))
-    load_encoder(dataset)
-
-
 def load_encoder(dataset: Dataset) -> Encoder | None:
     """Load the encoder that made a data set's features; None where it stores images.
 
@@ -84,8 +71,8 @@ def export(
 ) -> None:
     """Write a captioner.
 
-    It is written beside its place and renamed, the manifest in it last. A captioner that is
-    already there is replaced when the new one is complete; what else is in its folder stays.
+    It is complete before anything of it is in its place, and its manifest comes last. A captioner
+    that is already there is replaced; what else is in its folder stays.
 
     Args:
         folder: of the captioner, on a local disk or in a bucket.
@@ -144,16 +131,15 @@ def export(
             _upload(Path(temporary), folder)
         return
     place = Path(folder)
-    _recover(place)
-    fresh = _beside(place, "new")
+    # Within the folder: it may be a mount, a link or all that its owner may write to.
+    fresh = place / f"{files.TEMPORARY_PREFIX}captioner"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
         _write(fresh, manifest, texts, model, dataset, encoder, history)
-    except BaseException:
+        _move(fresh, place)
+    finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    _replace(fresh, place)
 
 
 def _describe_encoder(
@@ -262,33 +248,17 @@ def _write(
     files.write_json(str(folder / MANIFEST), {**manifest, "files": facts})
 
 
-def _beside(place: Path, role: str) -> Path:
-    """Return the name of a temporary folder next to a captioner's."""
-    place = place.absolute()
-    return place.parent / f"{files.TEMPORARY_PREFIX}{place.name}.{role}"
-
-
-def _replace(fresh: Path, place: Path) -> None:
-    """Put a complete captioner in its place; a kill in between is mended by `_recover`."""
-    old = _beside(place, "old")
-    if place.exists():
-        place.rename(old)
-    fresh.rename(place)
-    _recover(place)
-
-
-def _recover(place: Path) -> None:
-    """Finish, or undo, what `_replace` had begun."""
-    old = _beside(place, "old")
-    if not old.exists():
-        return
-    if not place.exists():
-        old.rename(place)
-        return
-    for entry in old.iterdir():
-        if entry.name not in _ENTRIES and not (place / entry.name).exists():
-            entry.rename(place / entry.name)
-    shutil.rmtree(old)
+def _move(source: Path, folder: Path) -> None:
+    """Put a captioner's entries in their place; it has no manifest until all are there."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in _ENTRIES:
+        old = folder / name
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+    for entry in sorted(source.iterdir(), key=lambda entry: entry.name == MANIFEST):
+        entry.rename(folder / entry.name)
 
 
 def _upload(source: Path, folder: str) -> None:

@@ -83,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         if not runs.finished(output):
             fit.fit(dataset, resolved, files.join(output, runs.WORKING), max_minutes, replicas)
         return Exit.DONE
-    export.check(output, dataset)
+    # What the export needs is better missed before the training than after it.
+    export.load_encoder(dataset)
     if not runs.finished(output):
         # The claim names the file: a wrong name in it would refuse the right one.
         word_vectors.check(resolved, dataset.vocabulary.tokens)

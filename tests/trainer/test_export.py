@@ -236,20 +236,55 @@ def test_a_failed_export_leaves_the_old_captioner(
     assert (folder / "captioner.json").read_text() == "old"
 
 
-def test_a_kill_between_the_renames_is_mended(words: Exported, tmp_path: Path) -> None:
-    folder, old = tmp_path / "captioner", tmp_path / ".beamcap-tmp-captioner.old"
-    old.mkdir()
-    (old / "captioner.json").write_text("old")
-    (old / "checkpoint.npz").write_text("state")
-    export.check(str(folder), words.data)  # killed before the new one was in place
-    assert (folder / "captioner.json").read_text() == "old"
-    folder.rename(old)
-    folder.mkdir()
-    (folder / "captioner.json").write_text("new")
-    export.check(str(folder), words.data)  # killed after it
-    assert (folder / "captioner.json").read_text() == "new"
-    assert (folder / "checkpoint.npz").read_text() == "state"
-    assert not old.exists()
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let exports write two small files."""
+
+    def write(folder: Path, *_: object) -> None:
+        (folder / "saved_model").mkdir()
+        (folder / "saved_model" / "saved_model.pb").write_text("new")
+        (folder / "captioner.json").write_text("new")
+
+    monkeypatch.setattr(export, "_write", write)
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_kill_between_the_renames_leaves_no_manifest(
+    words: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "captioner.json").write_text("old")
+    (tmp_path / "saved_model").mkdir()
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name == contract.MANIFEST:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        captioners.write(tmp_path, words.data, words.model)
+    assert (tmp_path / "saved_model" / "saved_model.pb").exists()
+    assert not (tmp_path / "captioner.json").exists()
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("name", [".", "../link"])
+def test_the_folder_itself_is_never_renamed(
+    words: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It may be the working directory, a mount or a link, or below what others own."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    (tmp_path / "disk" / "thesis.txt").write_text("mine")
+    inode = (tmp_path / "disk").stat().st_ino
+    monkeypatch.chdir(tmp_path / "disk")
+    captioners.write(name, words.data, words.model)
+    assert Path("captioner.json").read_text() == "new"
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "disk").stat().st_ino == inode
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "link"}
+    assert Path("thesis.txt").read_text() == "mine"
 
 
 def test_what_else_is_in_the_folder_stays(words: Exported, tmp_path: Path) -> None:
@@ -286,4 +321,4 @@ def test_refuses_features_of_another_encoder(words: Exported, tmp_path: Path) ->
     (tmp_path / "dataset.json").write_text(json.dumps(manifest))
     (tmp_path / "vocabulary.txt").write_text(words.data.vocabulary.to_text())
     with pytest.raises(UsageError, match="the data set was made by another"):
-        export.check(str(tmp_path / "captioner"), open_dataset(tmp_path))
+        export.load_encoder(open_dataset(tmp_path))
