@@ -226,7 +226,8 @@ def _write(
     files.write_json(str(folder / HISTORY), [dict(row) for row in history])
     for name, text in texts.items():
         if text:
-            (folder / name).write_bytes(text.encode())
+            # Names of files in them need not be text.
+            (folder / name).write_bytes(text.encode("utf-8", "backslashreplace"))
     model.save_weights(folder / WEIGHTS)
     configuration = model.configuration
     serving = Serving(

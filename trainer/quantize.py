@@ -130,8 +130,12 @@ def choose(specs: Sequence[str], count: int, size: tuple[int, int]) -> np.ndarra
         UsageError: there is no image that can be used.
     """
     listed = [(n, ref) for n, spec in enumerate(specs) for ref in sources.list_images(spec)]
-    listed.sort(key=lambda each: hashlib.sha256(f"{each[0]} {each[1].key}".encode()).digest())
-    chosen = [ref for _, ref in listed[:count]]
+
+    def place(each: tuple[int, ImageRef]) -> bytes:
+        text = f"{each[0]} {each[1].key}"
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+    chosen = [ref for _, ref in sorted(listed, key=place)[:count]]
 
     def picture(ref: ImageRef) -> np.ndarray | None:
         try:

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -29,6 +30,7 @@ _SHOWN_OF_ERROR = 300
 RANDOM_BYTES = 64 * 1024
 # Stores whose client not everybody has: its module, and what installs it.
 _CLIENTS = {"s3": ("boto3", "-e '.[s3]'"), "hdfs": ("hdfs", "'apache-beam[hadoop]'")}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -291,9 +293,13 @@ def write_bytes(path: str, data: bytes) -> dict[str, int | str]:
 
 
 def write_json(path: str, value: Any) -> dict[str, int | str]:
-    """Write JSON as people like to read it: indented, in UTF-8, keys in their given order."""
+    """Write JSON as people like to read it: indented, in UTF-8, keys in their given order.
+
+    Bytes of file names that are no text, which Python has as surrogates, are written as escapes.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    return write_bytes(path, text.encode("utf-8", "surrogateescape"))
+    text = _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return write_bytes(path, text.encode())
 
 
 @contextlib.contextmanager

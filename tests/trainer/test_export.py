@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,8 +26,10 @@ from transforms import images, manifests
 from transforms.captioners import Captioners
 from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
+from transforms.pages.training import Example
 from transforms.search import SearchOptions
 
+EXAMPLES = [Example(os.fsdecode(b"caf\xe9.jpg"), "a red box", "a big red box")]
 CHINESE = ("狗", "草地", "上", "tv", "ok", "白色", "跑")
 
 
@@ -75,7 +78,7 @@ class Exported:
 
     def __init__(self, data: Dataset, model: Captioner, folder: Path) -> None:
         self.data, self.model, self.folder = data, model, folder
-        captioners.write(folder, data, model)
+        captioners.write(folder, data, model, examples=EXAMPLES)
         self.graph = tf.saved_model.load(folder / "saved_model")
 
     def call(self, signature: str, **inputs: object) -> dict[str, np.ndarray]:
@@ -208,8 +211,12 @@ def test_the_manifest_holds_and_the_weights_come_back(words: Exported) -> None:
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+def test_the_page_shows_names_that_are_not_text(words: Exported) -> None:
+    assert r"caf\udce9.jpg" in (words.folder / "training.html").read_text("utf-8")
+
+
 def test_the_same_model_gives_the_same_bytes(words: Exported, tmp_path: Path) -> None:
-    captioners.write(tmp_path / "captioner", words.data, words.model)
+    captioners.write(tmp_path / "captioner", words.data, words.model, examples=EXAMPLES)
     first, second = (
         contract.read_manifest(str(folder)) for folder in (words.folder, tmp_path / "captioner")
     )

@@ -1,6 +1,7 @@
 """Int8 encoders: close to what they were made of, the same every time, and never by accident."""
 
 import json
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     for number, content in enumerate(captioners.jpegs(20)):
         (folder / f"{number}.jpg").write_bytes(content)
+    (folder / "0.jpg").rename(folder / os.fsdecode(b"\xff.jpg"))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
     return folder
 

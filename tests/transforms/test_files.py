@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import json
 import os
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def test_names_that_are_not_text_are_listed_and_read(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(b"x")
     (info,) = files.list_files(str(tmp_path))
     assert files.read_bytes(info.path) == b"x"
+
+
+def test_json_has_names_that_are_not_text_as_escapes(tmp_path: Path) -> None:
+    path, value = str(tmp_path / "a.json"), {"images": os.fsdecode(b"caf\xe9 \xc3\xa9"), "两": "狗"}
+    files.write_json(path, value)
+    content = files.read_bytes(path)
+    assert content.decode() == '{\n  "images": "caf\\udce9 é",\n  "两": "狗"\n}\n'
+    assert json.loads(content) == value
 
 
 def test_deleting_twice_is_no_error(tmp_path: Path) -> None:
