@@ -22,7 +22,7 @@ class Trial:
         choices: what the search chose, as it names it: places in lists, numbers in ranges.
         settings: the fields of the configuration, as JSON has them.
         state: complete, pruned (given up in the middle), refused (flags that do not go
-            together), or running, when the search was killed.
+            together, or a training that failed), or running, when the search was killed.
         folds: for each finished fold its `best` CIDEr-D, `epoch`, `seconds`, and `epochs`, the
             scores after each epoch.
         reports: what the search was told after each epoch, as [step, value].

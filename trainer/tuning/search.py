@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
 from trainer.configuration import Configuration
 from trainer.tuning.folds import Fold
@@ -23,7 +24,7 @@ from trainer.tuning.objective import Part
 from trainer.tuning.space import Parameter
 from transforms import files
 from transforms.dataset import Dataset
-from transforms.errors import UsageError
+from transforms.errors import JobError, UsageError
 
 if TYPE_CHECKING:
     import optuna
@@ -72,7 +73,7 @@ class Search:
         """Do the trials that are left; returns all.
 
         Raises:
-            UsageError: none of the configurations goes with itself and the data set.
+            UsageError: none of the configurations could be trained to its end.
         """
         trials = self._journal.trials
         while len(trials) < self._plan.trials or (trials and trials[-1].state == RUNNING):
@@ -117,6 +118,7 @@ class Search:
         journal.save()
         _say(
             f"trial {trial.number + 1}: {trial.state}"
+            + (f" ({trial.message})" if trial.message else "")
             + ("" if trial.value is None else f", CIDEr {trial.value:.4f}")
             + ("" if trial.spread is None else f" ± {trial.spread:.4f}")
             + self._outlook()
@@ -146,6 +148,11 @@ class Search:
                 outcome = self._part(number).fit(configuration, self._working, report)
             except self._optuna.TrialPruned:
                 trial.state = PRUNED
+                return
+            except (JobError, tf.errors.ResourceExhaustedError) as error:
+                # It would fail again, and is worse than all that came to an end.
+                trial.state, trial.message = REFUSED, " ".join(str(error).split())
+                trial.value, trial.reports = None, []
                 return
             trial.parameters = outcome.parameters
             trial.folds.append(

@@ -4,13 +4,14 @@ import json
 import shlex
 
 import pytest
+import tensorflow as tf
 
 from tests.trainer import toy
 from trainer import finetuning, task, tune
 from trainer.model import Captioner
-from trainer.tuning.objective import Part
+from trainer.tuning.objective import Outcome, Part
 from transforms.commandline import Exit
-from transforms.errors import UsageError
+from transforms.errors import JobError, UsageError
 
 SEARCH = ["--search=learning_rate:1e-6,0.03", "--search=units:12..16"]
 FLAGS = [
@@ -100,6 +101,32 @@ def test_settings_that_do_not_go_together_are_told_and_not_trained(data, tmp_pat
     with pytest.raises(UsageError, match=r"no configuration could be judged: --inject=merge"):
         tune.main([*arguments, *flags])
     assert "refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [JobError("the loss is nan"), tf.errors.ResourceExhaustedError(None, None, "out\nof memory")],
+)
+def test_a_trial_that_fails_is_told_and_the_search_goes_on(
+    data, tmp_path, capsys, monkeypatch, error
+):
+    def fit(self, configuration, folder, report):
+        report(0.5)
+        if configuration.units == 13:
+            raise error
+        return Outcome(best=0.5, epoch=1, seconds=1.0, parameters=9)
+
+    monkeypatch.setattr(Part, "fit", fit)
+    flags = ["--search=units:13,14", "--validation=dev", "--trials=4"]
+    assert tune.main([f"--dataset={data}", f"--output={tmp_path}", *flags]) is Exit.DONE
+    found = trials(tmp_path)
+    assert {(t["settings"]["units"], t["state"], t["value"]) for t in found} == {
+        (13, "refused", None),
+        (14, "complete", 0.5),
+    }
+    (message,) = {trial["message"] for trial in found if trial["state"] == "refused"}
+    assert f"refused ({message})" in capsys.readouterr().err
+    assert message in (tmp_path / "tuning.html").read_text()
 
 
 @pytest.mark.parametrize(
