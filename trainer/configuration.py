@@ -287,10 +287,17 @@ class Configuration:
                 "--scst_baseline=mean compares samples with one another: give --scst_samples=2 or"
                 " more, or --scst_baseline=greedy"
             )
-        if self.tie and (self.hidden or self.units) != self.embedding:
+        if self.tie and (self.hidden or self._exit_depth) != self.embedding:
             raise UsageError(
                 f"--tie needs as many hidden units as numbers per word: --hidden={self.embedding}"
             )
+
+    @property
+    def _exit_depth(self) -> int:
+        """How many numbers a decoder ends in, before hidden units and words."""
+        recurrent = self.decoder in ("lstm", "gru")
+        beside = recurrent and (self.attention != "none" or self.inject == "merge")
+        return self.units * (2 if beside else 1)
 
     def _check_topdown(self) -> None:
         if self.attention == "none":

@@ -1,5 +1,7 @@
 import pytest
+import tensorflow as tf
 
+from tests.trainer import toy
 from trainer import command_line, task, tune
 from trainer.configuration import Configuration, refuse_idle
 from trainer.presets import ABOUT, PRESETS, resolve
@@ -33,11 +35,35 @@ TRANSFORMER = {"heads", "feed_forward"}
         ({"decoder": "transformer", "normalization": "layer"}, GRID, "leave out"),
         ({"decoder": "transformer", "recurrent_dropout": 0.1}, GRID, "use --dropout"),
         ({"tie": True, "hidden": 512, "embedding": 256}, GRID, "--hidden=256"),
+        ({"tie": True, "hidden": 0, "embedding": 512}, GRID, "--hidden=512"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_remedy(changes, shape, message):
     with pytest.raises(UsageError, match=message):
         Configuration(**changes).check(shape)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "changes", "depth"),
+    [
+        ("lstm", {}, 24),
+        ("gru", {"attention": "adaptive", "layers": 2}, 24),
+        ("gru", {"attention": "none", "inject": "merge"}, 24),
+        ("lstm", {"attention": "none", "inject": "par"}, 12),
+        ("topdown", {}, 12),
+        ("transformer", {}, 12),
+    ],
+)
+def test_tied_words_are_as_wide_as_the_decoder_s_end(decoder, changes, depth):
+    changes = {"decoder": decoder, "tie": True, "hidden": 0, **changes}
+    model = toy.captioner(**changes, embedding=depth)
+    model.configuration.check(toy.GRID)
+    memory = model.prepare(toy.features(2))
+    state = tf.nest.map_structure(lambda values: values[:, None], model.initial_state(memory))
+    logits = model.step(tf.ones([2, 1], tf.int32), state, memory).logits
+    assert logits.shape == (2, 1, toy.VOCABULARY)
+    with pytest.raises(UsageError, match=f"--hidden={36 - depth}"):
+        toy.configuration(**changes, embedding=36 - depth).check(toy.GRID)
 
 
 @pytest.mark.parametrize(
