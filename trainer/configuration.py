@@ -10,7 +10,11 @@ from transforms import commandline
 from transforms.errors import UsageError
 
 # The fields that decide which of the others have an effect; see `Configuration.idle`.
-DECISIVE = ("decoder", "attention", "convolutions", "cnn_learning_rate", "scst_epochs")
+DECISIVE = (
+    *("decoder", "attention", "convolutions", "normalization", "scst_epochs", "scst_finetune"),
+    *("cnn_learning_rate", "finetune_from_epoch"),
+    *("dropout", "feature_dropout", "recurrent_dropout"),
+)
 
 
 def _option(default: Any, text: str, **facts: Any) -> Any:
@@ -217,6 +221,13 @@ class Configuration:
         self_critical = [name for name in names if name.startswith("scst_")]
         self_critical.remove("scst_epochs")
         tuning = ("finetune_from_epoch", "scst_finetune")
+        # A rate of 0 keeps the CNN as it is, whenever it may learn.
+        learns = self.finetunes(self.epochs - 1) or self.finetunes(
+            self.epochs + self.scst_epochs - 1, self_critical=True
+        )
+        dropout = max(self.dropout, self.feature_dropout, self.recurrent_dropout) > 0
+        # With dropout, a batch is normalised by itself.
+        batch = self.normalization == "batch" or bool(self.convolutions)
         table: tuple[tuple[bool, str, Sequence[str]], ...] = (
             (self.scst_epochs > 0, "--scst_epochs above 0", self_critical),
             (
@@ -225,6 +236,17 @@ class Configuration:
                 ("cnn_learning_rate", *tuning),
             ),
             (self.cnn_learning_rate > 0, "a --cnn_learning_rate above 0", tuning),
+            (
+                learns or self.cnn_learning_rate == 0,
+                "a --finetune_from_epoch below --epochs",
+                ("cnn_learning_rate",),
+            ),
+            (self.dropout > 0, "a --dropout above 0", ("variational_dropout",)),
+            (
+                dropout or batch,
+                "a --dropout, --feature_dropout or --recurrent_dropout above 0",
+                ("scst_dropout",),
+            ),
             (bool(self.convolutions), "--convolutions", ("pixels",)),
             (transformer, "--decoder=transformer", ("heads", "feed_forward")),
             (additive, "recurrent decoders with --attention", ("attention_units",)),

@@ -86,6 +86,48 @@ def test_tied_words_are_as_wide_as_the_decoder_s_end(decoder, changes, depth):
             {"pixels", *TRANSFORMER, "attention_units"},
         ),
         ({"scst_epochs": 1, "attention": "adaptive"}, True, {"pixels", *TRANSFORMER}),
+        (
+            {"scst_epochs": 1, "epochs": 2, "cnn_learning_rate": 0.3},
+            True,
+            {"pixels", *TRANSFORMER, "cnn_learning_rate"},
+        ),
+        (
+            {"scst_epochs": 1, "epochs": 2, "cnn_learning_rate": 0.3, "scst_finetune": True},
+            True,
+            {"pixels", *TRANSFORMER},
+        ),
+        (
+            {"scst_epochs": 1, "finetune_from_epoch": 15, "cnn_learning_rate": 0.0},
+            True,
+            {"pixels", *TRANSFORMER, "finetune_from_epoch", "scst_finetune"},
+        ),
+        (
+            {"scst_epochs": 1, "dropout": 0.0},
+            True,
+            {"pixels", *TRANSFORMER, "variational_dropout"},
+        ),
+        (
+            {"scst_epochs": 1, "dropout": 0.0, "feature_dropout": 0.0},
+            True,
+            {"pixels", *TRANSFORMER, "variational_dropout", "scst_dropout"},
+        ),
+        (
+            {
+                **{"scst_epochs": 1, "dropout": 0.0, "feature_dropout": 0.0},
+                "recurrent_dropout": 0.1,
+            },
+            True,
+            {"pixels", *TRANSFORMER, "variational_dropout"},
+        ),
+        (
+            # Batches are normalised otherwise where there is dropout, even of nothing.
+            {
+                **{"scst_epochs": 1, "dropout": 0.0, "feature_dropout": 0.0},
+                "normalization": "batch",
+            },
+            True,
+            {"pixels", *TRANSFORMER, "variational_dropout"},
+        ),
     ],
 )
 def test_flags_without_effect_are_refused_where_they_were_given(changes, cut, idle):

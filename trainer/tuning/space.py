@@ -79,18 +79,17 @@ def parse(text: str) -> Parameter:
         )
     value = _parser(fields[name])
     try:
-        if ".." not in rest:
+        if ".." not in rest or not _is_number(fields[name]):
             values = tuple(map(value, rest.split(",")))
             if len(set(values)) < max(2, len(values)):
                 raise UsageError(f"--search={text}: give two or more different values")
             return Parameter(name, values)
         ends, _, scale = rest.partition(":")
         low, high = (value(end) for end in ends.split("..", 1))
-        numbers = all(isinstance(end, int | float) for end in (low, high))
-        if not numbers or isinstance(low, bool) or low >= high or scale not in ("", "log"):
+        if low >= high or scale not in ("", "log"):
             raise UsageError(
-                f"--search={text}: a range is of numbers, the lower first, such as 0.2..0.6, and"
-                " may end in :log"
+                f"--search={text}: a range has the lower number first, such as 0.2..0.6, and may"
+                " end in :log"
             )
         if scale and low <= 0:
             raise UsageError(f"--search={text}: a range with :log begins above 0")
@@ -178,9 +177,7 @@ def check_useful(
     Raises:
         UsageError: the first of them.
     """
-    values = {
-        each.name: each.values or (each.high,) for each in parameters if each.name in DECISIVE
-    }
+    values = {each.name: _telling(each) for each in parameters if each.name in DECISIVE}
     trials = [
         dataclasses.replace(base, **dict(zip(values, each, strict=True))).idle(cut)
         for each in itertools.product(*values.values())
@@ -190,9 +187,23 @@ def check_useful(
     refuse_idle(explicit, idle)
 
 
+def _telling(parameter: Parameter) -> Sequence[Any]:
+    """Return the values that tell what has an effect: of numbers the ends, as 0 or not decides."""
+    if not parameter.values:
+        return (parameter.low, parameter.high)
+    if all(isinstance(value, int | float) for value in parameter.values):
+        return (min(parameter.values), max(parameter.values))
+    return parameter.values
+
+
 def _check_anything_left(parameters: Sequence[Parameter]) -> None:
     if not parameters:
         raise UsageError("every setting is fixed by a flag: nothing is left to search")
+
+
+def _is_number(field: "dataclasses.Field[Any]") -> bool:
+    """Whether a field has ranges."""
+    return isinstance(field.default, int | float) and not isinstance(field.default, bool)
 
 
 def _parser(field: "dataclasses.Field[Any]") -> Callable[[str], Any]:

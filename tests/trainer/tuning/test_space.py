@@ -20,6 +20,10 @@ from transforms.errors import UsageError
             "learning_rate:1e-4..3e-3:log",
             space.Parameter("learning_rate", low=1e-4, high=3e-3, log=True),
         ),
+        (
+            "word_vectors:../a.txt,../b.txt",
+            space.Parameter("word_vectors", ("../a.txt", "../b.txt")),
+        ),
     ],
 )
 def test_values_and_ranges_are_those_of_the_setting(text, expected):
@@ -110,5 +114,12 @@ def test_what_has_an_effect_in_no_trial_is_refused():
         space.check_useful(Configuration(), [space.parse("units:1..9")], ["feed_forward"], False)
     rates = space.parse("cnn_learning_rate:0..1")
     space.check_useful(Configuration(), [rates], ["finetune_from_epoch"], cut=True)
+    late = Configuration(finetune_from_epoch=15)
+    with pytest.raises(UsageError, match=r"^--cnn_learning_rate is for a --finetune_from_epoch"):
+        space.check_useful(late, [space.parse("units:1..9")], ["cnn_learning_rate"], cut=True)
+    epochs = space.parse("finetune_from_epoch:14..20")
+    space.check_useful(Configuration(), [epochs], ["cnn_learning_rate"], cut=True)
+    dropout = space.parse("dropout:0,0.1,0.2")
+    space.check_useful(Configuration(dropout=0.0), [dropout], ["variational_dropout"], cut=True)
     with pytest.raises(UsageError, match=r"--search=cnn_learning_rate is for data sets"):
         space.check_useful(Configuration(), [rates], [], cut=False)
