@@ -167,9 +167,10 @@ def _finetuned(
         return configuration.finetunes(best - 1)
     if configuration.finetunes(best - 1, self_critical=True):
         return True
-    # Self-critical training began with the best weights of what came before it.
-    before = [row for row in history if row["phase"] != SELF_CRITICAL]
-    start = max(before, key=lambda row: row["dev_cider"])["epoch"]
+    # Self-critical training began with the best weights of what came before it: the first that
+    # were as good, but the last where none was any good.
+    before = [(row["dev_cider"], row["epoch"]) for row in history if row["phase"] != SELF_CRITICAL]
+    _, start = max(before, key=lambda each: each if each[0] == 0 else (each[0], -each[1]))
     return configuration.finetunes(start - 1)
 
 

@@ -181,7 +181,8 @@ class Trainer:
             score = self._replicas.agree(self._evaluate())
             state.epoch += 1
             state.phase_epoch += 1
-            if score > state.best_score:
+            # As long as all is wrong, what learned longer is better.
+            if score > state.best_score or score == state.best_score == 0:
                 state.best_score, state.best_epoch = score, state.epoch
                 self._best = [weight.numpy() for weight in self._updates.weights]
         seconds = time.monotonic() - start

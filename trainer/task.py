@@ -115,14 +115,20 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     return Exit.DONE
 
 
-def check_splits(dataset: Dataset) -> None:
+def check_splits(dataset: Dataset, splits: Sequence[str] = ("train", "dev")) -> None:
     """Raise UsageError where there is nothing to train on or to select by."""
-    for split in ("train", "dev"):
+    for split in splits:
         if not dataset.captions(split):
             raise UsageError(
                 f"{dataset.folder}: the split {split} has no captioned images, and training needs"
                 " them: preprocess more images, or other lists of the splits"
             )
+    if "dev" in splits and dataset.images("dev") < 2:
+        raise UsageError(
+            f"{dataset.folder}: the split dev has one image, and the CIDEr of one is 0 whatever is"
+            " said of it, so that no epoch would be better than another: preprocess more images,"
+            " or other lists of the splits"
+        )
 
 
 def check_references(dataset: Dataset, resolved: configuration.Configuration) -> None:

@@ -90,8 +90,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             "--folds=1 leaves nothing to train on: give 2 or more, or --validation=dev"
         )
     dataset = open_dataset(source)
-    if not dataset.captions("train") or (validation == DEV and not dataset.captions("dev")):
-        raise UsageError(f"{source}: the data set has no captions to train on or to judge by")
+    task.check_splits(dataset, ("train", "dev") if validation == DEV else ("train",))
     if validation == FOLDS and dataset.manifest.get("generated"):
         raise UsageError(
             f"{source}: some of its captions were written by a captioner, and folds of train would"
@@ -111,10 +110,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     if validation == FOLDS:
         found = folds.divide(count, seed)
         sizes = folds.sizes(found, (record.key for record in dataset.records("train")))
-        if not all(sizes):
+        if min(sizes) < 2:
             raise UsageError(
                 f"{source}: {sum(sizes)} training images are too few for {count} folds: one of"
-                " them is empty; give fewer --folds"
+                f" them has {min(sizes)}, and CIDEr needs 2; give fewer --folds"
             )
         divided = [*found]
     identity = {

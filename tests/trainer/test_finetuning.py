@@ -159,14 +159,20 @@ def test_the_export_encodes_with_the_blocks_as_they_learned(data: Dataset, tmp_p
         # The weights of the second epoch, the best one, are where self-critical training began.
         ({}, "cCcs", 4, False),
         ({}, "ccCs", 4, True),
+        # Of those without any score it was the last.
+        ({}, "zzzs", 4, True),
     ],
 )
 def test_a_cnn_is_fine_tuned_where_it_learned_before_the_best_epoch(
     changes: dict[str, object], scores: str, best: int, wanted: bool
 ) -> None:
-    phases = {"c": CROSS_ENTROPY, "s": SELF_CRITICAL}
+    phases = {"c": CROSS_ENTROPY, "z": CROSS_ENTROPY, "s": SELF_CRITICAL}
     history = [
-        {"epoch": n, "phase": phases[each.lower()], "dev_cider": 0.5 if each == "C" else 0.25}
+        {
+            "epoch": n,
+            "phase": phases[each.lower()],
+            "dev_cider": {"C": 0.5, "z": 0.0}.get(each, 0.25),
+        }
         for n, each in enumerate(scores, 1)
     ]
     assert export._finetuned(toy.configuration(**changes), best, history) is wanted

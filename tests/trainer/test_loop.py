@@ -121,6 +121,15 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(tmp_path):
     assert_equal(weights(run), seen[1])
 
 
+def test_without_any_score_the_last_epoch_is_the_best(tmp_path):
+    run = trainer(tmp_path, epochs=5, patience=2)
+    scores = iter([0.0, 0.0, 0.0, 0.25, 0.25])
+    run._evaluate = lambda: next(scores)
+    state = run.run()
+    # Nor does patience end before there is one; of those with a score it is the first.
+    assert (state.epoch, state.best_epoch) == (5, 4)
+
+
 def test_self_critical_training_starts_from_the_best_weights(tmp_path):
     run = trainer(tmp_path, epochs=9, patience=2, scst_epochs=1, scst_learning_rate=0.0)
     scores = iter([0.1, 0.5, 0.3, 0.4, 0.5])

@@ -141,9 +141,13 @@ def test_a_folder_with_other_files_is_left_alone(data, tmp_path):
         task.main([f"--dataset={data}", f"--output={tmp_path}"])
 
 
-def test_a_data_set_without_dev_images_is_refused(tmp_path):
-    data = toy.dataset(tmp_path / "data", dev=0).folder
-    with pytest.raises(UsageError, match="split dev has no captioned images"):
+@pytest.mark.parametrize(
+    ("dev", "message"),
+    [(0, "split dev has no captioned images"), (1, "the CIDEr of one is 0 whatever")],
+)
+def test_a_data_set_without_dev_images_to_choose_by_is_refused(tmp_path, dev, message):
+    data = toy.dataset(tmp_path / "data", dev=dev).folder
+    with pytest.raises(UsageError, match=message):
         task.main([f"--dataset={data}", f"--output={tmp_path / 'captioner'}"])
 
 

@@ -44,12 +44,12 @@ def test_a_teacher_has_the_upper_blocks_as_they_learned(tmp_path: Path) -> None:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a data set of a grid, a captioner of it, and its compact form."""
     folder = tmp_path_factory.mktemp("teachers")
-    data = toy.dataset(folder / "data", train=4, dev=1)
+    data = toy.dataset(folder / "data", train=4, dev=2)
     model = captioners.model(data, toy.configuration())
     captioners.write(folder / "captioner", data, model)
     compact.write(str(folder / "captioner"), folder / "compact")
     (folder / "cut").mkdir()
-    toy.cut_dataset(folder / "cut" / "data", train=4, dev=1)
+    toy.cut_dataset(folder / "cut" / "data", train=4, dev=2)
     return folder
 
 

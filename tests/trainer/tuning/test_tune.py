@@ -165,7 +165,7 @@ def test_trainings_begin_as_those_of_the_trainer_do(tmp_path, capsys):
 
 
 def test_self_critical_training_on_generated_captions_is_refused(tmp_path):
-    data = toy.dataset(tmp_path / "data", train=2, dev=1)
+    data = toy.dataset(tmp_path / "data", train=2, dev=2)
     manifest = data.manifest | {"generated": {"weight": 0.5}}
     (tmp_path / "data" / "dataset.json").write_text(json.dumps(manifest))
     flags = [f"--dataset={data.folder}", f"--output={tmp_path / 'out'}", "--validation=dev"]
