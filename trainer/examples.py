@@ -82,15 +82,15 @@ class DatasetExamples:
         self,
         dataset: Dataset,
         split: str,
-        holds: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        holds: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     ) -> None:
         """Open a split that has images.
 
         Args:
             dataset: whose.
             split: which.
-            holds: tells by an image's key, a string scalar, whether it is one of the examples;
-                None for all. The files are then read once to count them.
+            holds: tells by an image's key and the name of its view, string scalars, whether it is
+                one of the examples; None for all. The files are then read once to count them.
         """
         self._holds = holds
         self.steps = dataset.text["max_length"] + 2
@@ -128,14 +128,18 @@ class DatasetExamples:
 
     def _chosen(self, example: tf.Tensor) -> tf.Tensor:
         assert self._holds is not None
-        key = {"key": tf.io.FixedLenFeature([], tf.string)}
-        return self._holds(tf.io.parse_single_example(example, key)["key"])
+        names = {
+            "key": tf.io.FixedLenFeature([], tf.string),
+            "view": tf.io.FixedLenFeature([], tf.string, default_value=""),
+        }
+        parsed = tf.io.parse_single_example(example, names)
+        return self._holds(parsed["key"], parsed["view"])
 
     def captions(self) -> Iterator[npt.NDArray[np.int32]]:
         """See `Examples`."""
-        for example in self._dataset.tf_dataset(self._split):
-            if self._holds is not None and not self._holds(example["key"]):
-                continue
+        examples = self._choose(tf.data.TFRecordDataset(self._files))
+        shape, dtype = self._dataset.feature_shape, self._dataset.feature_dtype
+        for example in examples.map(functools.partial(parse, shape=shape, dtype=dtype)):
             ids = example["token_ids"].numpy()
             yield np.pad(ids, ((0, 0), (0, self.steps - ids.shape[1])))
 

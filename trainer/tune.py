@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     divided: list[folds.Fold | None] = [None]
     if validation == FOLDS:
         found = folds.divide(count, seed)
-        sizes = folds.sizes(found, (record.key for record in dataset.records("train")))
+        sizes = folds.sizes(found, (r.key for r in dataset.records("train") if not r.view))
         if min(sizes) < 2:
             raise UsageError(
                 f"{source}: {sum(sizes)} training images are too few for {count} folds: one of"

@@ -47,8 +47,11 @@ class Part:
             self.train = DatasetExamples(dataset, "train")
             self.held_out = DatasetExamples(dataset, "dev")
         else:
-            self.train = DatasetExamples(dataset, "train", fold.trained_on)
-            self.held_out = DatasetExamples(dataset, "train", fold.held_out)
+            self.train = DatasetExamples(dataset, "train", lambda key, _: fold.trained_on(key))
+            # Views teach, but what counts are the images themselves, as in dev.
+            self.held_out = DatasetExamples(
+                dataset, "train", lambda key, view: fold.held_out(key) & (view == "")
+            )
         tokenizer = dataset.text["tokenizer"]
         self._references = [
             [tokenize(caption, tokenizer) for caption in record.captions]
@@ -88,5 +91,6 @@ class Part:
             yield from self._dataset.records("dev")
             return
         for record in self._dataset.records("train"):
-            if bool(fold.held_out(record.key.encode("utf-8", "surrogateescape"))):
+            key = record.key.encode("utf-8", "surrogateescape")
+            if not record.view and bool(fold.held_out(key)):
                 yield record

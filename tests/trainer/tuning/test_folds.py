@@ -43,3 +43,16 @@ def test_parts_are_divided_by_image_and_hold_nothing_of_dev(tmp_path):
     dev = contents(DatasetExamples(data, "dev"))
     assert not seen & dev
     assert contents(Part(data, None).held_out) == dev
+
+
+def test_views_are_learned_from_and_not_judged_by(tmp_path):
+    data = toy.dataset(tmp_path / "data", train=20, views=("flip", "crop"))
+    divided = folds.divide(2, 0)
+    sizes = folds.sizes(divided, (r.key for r in data.records("train") if not r.view))
+    assert sum(sizes) == 20
+    for fold, size in zip(divided, sizes, strict=True):
+        part = Part(data, fold)
+        assert part.train.images == 3 * (20 - size)
+        assert part.held_out.images == len(part._references) == size
+        assert sum(len(inputs) for inputs, _ in part.held_out.batches(7)) == size
+        assert sum(1 for _ in part.held_out.captions()) == size
