@@ -12,20 +12,21 @@ from transforms.text import tokenize
 Words = list[str]
 
 
-def human(labelled: Dataset) -> tuple[list[list[Words]], set[str]]:
+def human(labelled: Dataset) -> tuple[list[list[Words]], set[str], set[str]]:
     """Return what people said, and of which images.
 
     Returns:
-        For each image of train the words of its captions, and the keys and digests of the images of
-        all splits.
+        For each image of train the words of its captions, then the keys and the digests of the
+        images of all splits.
     """
-    captions, known = [], set()
+    captions, keys, known = [], set(), set()
     for split in SPLITS:
         for record in labelled.records(split):
-            known |= {record.key, record.sha256}
+            keys.add(record.key)
+            known.add(record.sha256)
             if split == "train" and not record.view:
                 captions.append([words(each, labelled) for each in record.captions])
-    return captions, known
+    return captions, keys, known
 
 
 def words(caption: str, dataset: Dataset) -> Words:

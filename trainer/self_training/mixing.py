@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from trainer.self_training.candidates import Caption
@@ -18,7 +18,12 @@ _SIGNIFICANT = 32  # Of a digest's digits, as other names of record files have.
 
 
 def write(
-    output: str, labelled: Dataset, unlabelled: Dataset, chosen: Chosen, facts: Mapping[str, Any]
+    output: str,
+    labelled: Dataset,
+    unlabelled: Dataset,
+    chosen: Chosen,
+    facts: Mapping[str, Any],
+    taken: Collection[str],
 ) -> Dataset:
     """Write the data set, the manifest last; files that an earlier run finished are kept.
 
@@ -31,6 +36,8 @@ def write(
         unlabelled: with the features of the images in `chosen`.
         chosen: captions by key of the image in the unlabelled data set.
         facts: for the manifest, its entry `generated`.
+        taken: keys of the labelled images, of all splits. Another image of such a key has
+            `unlabelled/` before it.
 
     Raises:
         JobError: a file changed under the job, or the books do not balance.
@@ -47,8 +54,9 @@ def write(
     written = {"images": 0, "captions": 0}
     stored = 0
     found: set[str] = set()
+    names = _names(chosen, taken)
     for path in unlabelled.files("train"):
-        part = _Part(path, unlabelled, chosen, labelled)
+        part = _Part(path, unlabelled, chosen, labelled, names)
         if not part.keys:
             continue
         name, entries_of = part.write(output)
@@ -80,21 +88,41 @@ def write(
     return dataset.open_dataset(output)
 
 
+def _names(chosen: Chosen, taken: Collection[str]) -> dict[str, str]:
+    """Return the keys of the chosen images in the new data set, by those in their own."""
+    used = {*taken, *chosen}
+    names = {}
+    for key in sorted(chosen):
+        names[key] = key
+        while key in taken and names[key] in used:
+            names[key] = f"unlabelled/{names[key]}"
+        used.add(names[key])
+    return names
+
+
 class _Part:
     """The chosen images of one file of the unlabelled data set, with the views of them.
 
     Attributes:
-        keys: of the images.
+        keys: of the images, in the unlabelled data set.
         records: the images and their views.
         captions: of the images; their views have the same.
     """
 
-    def __init__(self, path: str, unlabelled: Dataset, chosen: Chosen, labelled: Dataset) -> None:
+    def __init__(
+        self,
+        path: str,
+        unlabelled: Dataset,
+        chosen: Chosen,
+        labelled: Dataset,
+        names: Mapping[str, str],
+    ) -> None:
         self._path, self._unlabelled, self._chosen = path, unlabelled, chosen
-        self._labelled = labelled
-        kept = [(r.key, chosen[r.key]) for r in unlabelled.file_records(path) if r.key in chosen]
-        self.records = len(kept)
-        self.keys = {key for key, _ in kept}
+        self._labelled, self._names = labelled, names
+        found = [record.key for record in unlabelled.file_records(path) if record.key in chosen]
+        kept = [(names[key], chosen[key]) for key in found]
+        self.records = len(found)
+        self.keys = set(found)
         self.captions = sum(len(chosen[key]) for key in self.keys)
         source = unlabelled.manifest["files"][path.removeprefix(f"{unlabelled.folder}/")]["sha256"]
         shape = json.dumps([source, labelled.text, kept], sort_keys=True)
@@ -123,6 +151,7 @@ class _Part:
                     [
                         dataclasses.replace(
                             record,
+                            key=self._names[record.key],
                             captions=captions,
                             token_ids=tuple(
                                 tuple(vocabulary.encode(each, facts["max_length"]))

@@ -147,7 +147,7 @@ class Run:
         if files.exists(files.join(output, datasets.MANIFEST)):
             return open_dataset(output)
         options = self._options
-        human, known = captions.human(self._labelled)
+        human, keys, known = captions.human(self._labelled)
         rows = captions.generated(
             teacher,
             files.join(folder, "candidates"),
@@ -158,7 +158,7 @@ class Run:
             human[:CONTEXT],
         )
         # What is in the labelled data set already is held out, or better captioned by people.
-        fresh = [row for row in rows if row.key not in known and row.sha256 not in known]
+        fresh = [row for row in rows if row.sha256 not in known]
         words = {
             caption.text: tuple(captions.words(caption.text, self._labelled))
             for row in fresh
@@ -207,7 +207,7 @@ class Run:
                 )
             },
         }
-        return mixing.write(output, self._labelled, self._unlabelled, chosen.captions, facts)
+        return mixing.write(output, self._labelled, self._unlabelled, chosen.captions, facts, keys)
 
 
 def _result(folder: str, data: Dataset | None) -> dict[str, Any]:

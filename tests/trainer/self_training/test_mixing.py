@@ -20,7 +20,7 @@ def test_images_and_the_views_of_them_are_counted_apart(
 ) -> None:
     labelled = toy.dataset(tmp_path / "labelled", views=of_labelled)
     unlabelled = toy.dataset(tmp_path / "unlabelled", train=18, views=of_unlabelled)
-    mixed = mixing.write(str(tmp_path / "mixed"), labelled, unlabelled, CHOSEN, {"weight": 0.5})
+    mixed = mixing.write(str(tmp_path / "mixed"), labelled, unlabelled, CHOSEN, {"weight": 0.5}, ())
     assert mixed.images("train") == 12 + 3
     assert mixed.captions("train") == 12 * 3 + 3 * 2
     assert mixed.manifest["generated"] == {"weight": 0.5, "images": 3, "captions": 6}
@@ -34,3 +34,30 @@ def test_images_and_the_views_of_them_are_counted_apart(
     assert sum(
         facts[name]["records"] for name in facts if name not in labelled.manifest["files"]
     ) == 3 * (1 + len(of_unlabelled))
+
+
+def test_keys_stay_unique_where_other_images_have_the_same(tmp_path: Path) -> None:
+    labelled = toy.dataset(tmp_path / "labelled")
+    unlabelled = toy.dataset(tmp_path / "unlabelled", train=18)
+    taken = {record.key for record in labelled.records("train")} | {"unlabelled/train/2.jpg"}
+    chosen = {f"train/{number}.jpg": GENERATED for number in (1, 2, 14)}
+    mixed = mixing.write(str(tmp_path / "mixed"), labelled, unlabelled, chosen, {}, taken)
+    keys = [record.key for record in mixed.records("train")]
+    assert len(set(keys)) == len(keys) == 12 + 3
+    assert {record.key for record in mixed.records("train") if record.generated} == {
+        "unlabelled/train/1.jpg",
+        "unlabelled/unlabelled/train/2.jpg",
+        "train/14.jpg",
+    }
+
+
+def test_a_new_key_is_no_chosen_image_s() -> None:
+    chosen = dict.fromkeys(("a", "unlabelled/a"), GENERATED)
+    assert mixing._names(chosen, {"a"}) == {
+        "a": "unlabelled/unlabelled/a",
+        "unlabelled/a": "unlabelled/a",
+    }
+    assert mixing._names(chosen, {"a", "unlabelled/a"}) == {
+        "a": "unlabelled/unlabelled/a",
+        "unlabelled/a": "unlabelled/unlabelled/unlabelled/a",
+    }

@@ -15,6 +15,7 @@ from transforms.dataset import open_dataset
 from transforms.errors import UsageError
 
 KNOWN, OTHERS = 12, 18
+NAMESAKES = 2
 TRAINING = [
     "--units=16",
     "--embedding=8",
@@ -39,14 +40,16 @@ def labelled(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unlabelled(labelled):
-    """More of the toy's images, and among them the labelled ones and copies of its dev images."""
+    """More of the toy's images, and among them the labelled ones and copies of its dev images.
+
+    And others that are called as two of dev.
+    """
     folder = Path(labelled.folder).parent / "unlabelled"
     data = toy.dataset(folder, train=KNOWN + OTHERS)
     name = "data/train-copies.tfrecord"
-    copies = [
-        dataclasses.replace(record, key=f"copies/{record.key}")
-        for record in labelled.records("dev")
-    ]
+    dev = list(labelled.records("dev"))
+    copies = [dataclasses.replace(record, key=f"copies/{record.key}") for record in dev]
+    copies += [dataclasses.replace(record, sha256=f"{n:064}") for n, record in enumerate(dev[:2])]
     with files.atomic(files.join(data.folder, name)) as stream:
         records.write(stream, records.encode(copies))
     manifest = data.manifest
@@ -85,21 +88,22 @@ def test_mixes_human_and_marked_generated_captions(output, labelled, unlabelled)
     }
     # Neither labelled images nor copies of dev images are among them.
     fresh = {f"train/{n}.jpg" for n in range(KNOWN, KNOWN + OTHERS)}
+    fresh |= {f"unlabelled/dev/{n}.jpg" for n in range(NAMESAKES)}
     assert {record.key for record in generated} < fresh
     for record in generated:
         assert 1 <= len(record.captions) <= 2
         assert all(record.generated)
         # The toy is easy: what the captioner writes is right.
-        number = int(record.key.removeprefix("train/").removesuffix(".jpg"))
+        number = int(record.key.rsplit("/")[-1].removesuffix(".jpg"))
         assert {("blue", "red")[number % 2 == 0] in text for text in record.captions} == {True}
     assert [r.key for r in mixed.records("dev")] == [r.key for r in labelled.records("dev")]
 
     facts = mixed.manifest["generated"]
     books = facts["books"]
-    assert books["listed"] == unlabelled.images("train") == 34
+    assert books["listed"] == unlabelled.images("train") == 34 + NAMESAKES
     assert books["known"] == KNOWN + 4
-    assert books["kept"] == len(generated) == facts["images"] == OTHERS / 2
-    assert books["unsure"] + books["repeated"] + books["beyond_share"] == OTHERS / 2
+    assert books["kept"] == len(generated) == facts["images"] == (OTHERS + NAMESAKES) / 2
+    assert books["unsure"] + books["repeated"] + books["beyond_share"] == (OTHERS + NAMESAKES) / 2
     assert mixed.images("train") == KNOWN + len(generated)
     assert mixed.captions("train") == sum(len(record.captions) for record in stored)
     assert mixed.generated_weight == 0.5
@@ -110,7 +114,7 @@ def test_trains_on_the_mix_and_says_what_each_captioner_scored(output):
     teacher, student = result["captioners"]
     assert teacher["captioner"] == f"{output}/teacher"
     assert student["captioner"] == f"{output}/round-1/captioner"
-    assert student["trained_on"]["images"] == KNOWN + OTHERS / 2
+    assert student["trained_on"]["images"] == KNOWN + (OTHERS + NAMESAKES) / 2
     card = (output / "round-1" / "captioner" / "MODEL_CARD.md").read_text()
     assert "of the captions were written by another captioner" in card
 
