@@ -15,7 +15,7 @@ from pipeline.common import options as flags
 from pipeline.common.performance import Performance
 from pipeline.preprocessing.settings import Settings
 from transforms import files
-from transforms.commandline import Exit, Parser, fraction, positive, run
+from transforms.commandline import Exit, Parser, count, fraction, positive, run
 from transforms.errors import UsageError
 from transforms.files import absolute
 from transforms.splits import SPLITS
@@ -85,7 +85,7 @@ def build_parser() -> Parser:
     split.add_argument(
         "--test_fraction", type=fraction, default=0.1, help="share whose hash puts it in test"
     )
-    split.add_argument("--seed", type=int, default=0, help="of the division and of drawn weights")
+    split.add_argument("--seed", type=count, default=0, help="of the division and of drawn weights")
     words = parser.add_argument_group("text")
     words.add_argument(
         "--tokenizer",

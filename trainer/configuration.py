@@ -180,7 +180,7 @@ class Configuration:
     length_penalty: float = _option(
         0.7, "scores are log-probabilities / length to this power", parse=commandline.amount
     )
-    seed: int = _option(0, "what decides everything random", parse=commandline.count)
+    seed: int = _option(0, "what decides everything random", parse=commandline.seed)
 
     def finetunes(self, epoch: int, self_critical: bool = False) -> bool:
         """Return whether a pretrained CNN's upper blocks learn in an epoch, counted from 0."""

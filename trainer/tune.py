@@ -55,7 +55,7 @@ def parser() -> commandline.Parser:
     )
     result.add_argument(
         "--search_seed",
-        type=commandline.count,
+        type=commandline.seed,
         default=0,
         help="what decides the folds and the order of trials",
     )

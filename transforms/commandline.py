@@ -119,6 +119,14 @@ def count(text: str) -> int:
     return value
 
 
+def seed(text: str) -> int:
+    """Parse a flag's value that is a seed: a whole number from 0 on, of 31 bits for TensorFlow."""
+    value = count(text)
+    if value >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is not below {2**31}")
+    return value
+
+
 def run(main: Callable[[Sequence[str] | None], Exit | None]) -> NoReturn:
     """Run a command's `main` and leave the process with its status.
 

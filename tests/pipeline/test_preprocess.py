@@ -70,6 +70,11 @@ def test_folders_that_are_classes_may_be_named_one_by_one(folder: Path) -> None:
         resolve(images="pets/cats", captions="--captions_format=folders")
 
 
+def test_a_seed_is_a_whole_number_from_0_on(folder: Path) -> None:
+    assert resolve(f"--seed={2**70}").seed == 2**70
+    assert "-1 is negative" in refusal("--seed=-1")
+
+
 def test_lists_are_checked_before_work(folder: Path) -> None:
     (folder / "names.txt").write_text("photos\\a.jpg\n")
     assert resolve("--train_list=names.txt").lists == (("train", f"{folder}/names.txt"),)

@@ -113,6 +113,7 @@ def test_a_vocabulary_of_another_run_is_refused(trained, tmp_path):
         (["--unitz=3"], "did you mean --units"),
         (["--units=none"], "units"),
         (["--dropout=1"], "dropout"),
+        (["--seed=2147483648"], "--seed: 2147483648 is not below 2147483648"),
         (["--inject=merge"], "--attention=none"),
         (["--preset=seed-lstm"], "--encoder=none"),
         (["--dataset=/nowhere"], "pipeline.preprocess"),

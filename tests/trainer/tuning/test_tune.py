@@ -134,6 +134,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(
     [
         (["--folds=1"], "--validation=dev"),
         (["--folds=24"], "too few for 24 folds"),
+        (["--search_seed=2147483648"], "is not below 2147483648"),
         (["--search=unitz:1,2"], "--search=unitz"),
         (["--trails=3"], "did you mean --trials"),
         (["--decoder=topdown", "--attention=none"], "built around its attention"),
