@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parser.add_argument("--captioner", required=True, help="folder that trainer.task wrote")
     parser.add_argument("--output", required=True, help="folder to write, which must not exist")
     options = parse_strictly(parser, argv)
-    output = Path(files.absolute(options.output))
+    output = derived.local(options.output)
     size = write(files.absolute(options.captioner), output)
     print(f"{output}: {size / 1e6:.1f} MB")
     return Exit.DONE

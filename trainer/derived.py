@@ -10,6 +10,13 @@ from transforms import captioner, files
 from transforms.errors import UsageError
 
 
+def local(output: str) -> Path:
+    """Return the folder of a new captioner; raises UsageError where it is in a bucket."""
+    if files.is_remote(output):
+        raise UsageError(f"--output={output}: it is written to a local disk only: copy it then")
+    return Path(files.absolute(output))
+
+
 def check(output: Path) -> None:
     """Raise UsageError where something is in the place of a new captioner."""
     if output.exists():

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     specs = [files.absolute(spec) for spec in options.images]
     for spec in specs:
         sources.check(spec, "--images")
-    output = Path(files.absolute(options.output))
+    output = derived.local(options.output)
     size = write(files.absolute(folder), specs, options.count, output)
     print(f"{output}: {size / 1e6:.1f} MB")
     return Exit.DONE

@@ -144,6 +144,14 @@ def test_a_misspelt_flag_is_named_with_the_one_that_was_meant(command: ModuleTyp
         command.main(["--captionr=x"])
 
 
+@pytest.mark.parametrize("command", [compact, quantize])
+def test_a_bucket_is_refused(command: ModuleType, captioner_folder: Path, photos: Path) -> None:
+    flags = [f"--captioner={captioner_folder}", "--output=gs://bucket/small"]
+    flags += [f"--images={photos}"] if command is quantize else []
+    with pytest.raises(UsageError, match="--output=gs://bucket/small: it is written to a local"):
+        command.main(flags)
+
+
 def test_with_one_image(captioner_folder: Path, photos: Path, tmp_path: Path) -> None:
     quantize.write(str(captioner_folder), [f"{photos}/7.jpg"], 300, tmp_path / "out")
     manifest = captioner.read_manifest(str(tmp_path / "out"))
