@@ -89,8 +89,8 @@ def write(folder: str, specs: Sequence[str], count: int, output: Path) -> int:
     int8.check_installed()
     height, width = manifest["encoder"]["input_size"]
     pictures = choose(specs, count + HELD_OUT, (height, width))
-    held_out = min(HELD_OUT, len(pictures) // 5)
-    # Of very few the same must do for both.
+    # What is beyond the count, or a part of few; of very few the same must do for both.
+    held_out = min(HELD_OUT, max(len(pictures) - count, len(pictures) // 5))
     calibrating = pictures[: len(pictures) - held_out]
     compared = pictures[-held_out:] if held_out else pictures
     contents = {name: manifests.read_file(folder, manifest, name) for name in manifest["files"]}

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tests import captioners
 from trainer import compact, quantize
 from transforms import bundled, captioner, captions_table, engines
 from transforms.commandline import Exit
-from transforms.engines import onnx_files
+from transforms.engines import int8, onnx_files
 from transforms.errors import UsageError
 
 
@@ -142,6 +143,31 @@ def test_paths_may_begin_at_home(photos: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_misspelt_flag_is_named_with_the_one_that_was_meant(command: ModuleType) -> None:
     with pytest.raises(UsageError, match="unknown flag --captionr: did you mean --captioner"):
         command.main(["--captionr=x"])
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, (1, 19)), (12, (12, 8)), (300, (16, 4))])
+def test_what_is_beyond_the_count_is_compared(
+    captioner_folder: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    expected: tuple[int, int],
+) -> None:
+    seen = []
+
+    def quantise(_: Path, made: Path, pixels: np.ndarray) -> None:
+        seen.append(len(pixels))
+        made.write_bytes(b"model")
+
+    def fidelity(*arguments: Any) -> int8.Fidelity:
+        seen.append(len(arguments[2]))
+        return int8.Fidelity(1.0, 1.0)
+
+    monkeypatch.setattr(int8, "quantise", quantise)
+    monkeypatch.setattr(int8, "fidelity", fidelity)
+    quantize.write(str(captioner_folder), [str(photos)], count, tmp_path / "out")
+    assert tuple(seen) == expected
 
 
 @pytest.mark.parametrize("command", [compact, quantize])
