@@ -8,11 +8,30 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from transforms import files
 from transforms.dataset import Dataset, parse
+from transforms.errors import UsageError
 from transforms.text import PAD
 
 SHUFFLE_BYTES = 256 * 1024 * 1024
 OPEN_FILES = 16
+
+
+def check_readable(folder: str) -> None:
+    """Refuse a data set in a store that TensorFlow cannot read batches from.
+
+    Args:
+        folder: of the data set.
+
+    Raises:
+        UsageError: with the remedy.
+    """
+    scheme = folder.split("://", 1)[0] if files.is_remote(folder) else ""
+    if scheme not in tf.io.gfile.get_registered_schemes():
+        raise UsageError(
+            f"{folder}: TensorFlow, which reads what is trained on, does not know {scheme}://:"
+            " copy the data set to a local disk or to gs://"
+        )
 
 
 class Examples(Protocol):

@@ -76,8 +76,9 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     if onnx:
         onnx_files.check_installed()
     tensorflow_start.start()
-    from trainer import distribution, export, fit, word_vectors
+    from trainer import distribution, examples, export, fit, word_vectors
 
+    examples.check_readable(dataset.folder)
     replicas = distribution.start(strategy)
     if not replicas.chief:
         if not runs.finished(output):

@@ -137,14 +137,15 @@ def main(argv: Sequence[str] | None = None) -> Exit:
 def _check_loaded(
     dataset: Dataset, base: configuration.Configuration, parameters: Sequence[space.Parameter]
 ) -> None:
-    """Refuse what every trial would refuse when it loads a CNN's upper blocks or word vectors.
+    """Refuse what every trial would refuse when it loads data, a CNN's blocks or word vectors.
 
     Raises:
-        UsageError: see `finetuning.load_rest` and `word_vectors.read`; or sizes of words are
-            searched that the vectors do not have.
+        UsageError: see `examples.check_readable`, `finetuning.load_rest` and `word_vectors.read`;
+            or sizes of words are searched that the vectors do not have.
     """
-    from trainer import finetuning, word_vectors
+    from trainer import examples, finetuning, word_vectors
 
+    examples.check_readable(dataset.folder)
     finetuning.load_rest(dataset)
     searched = {each.name: each.values for each in parameters}
     paths = searched.get("word_vectors", (base.word_vectors,))

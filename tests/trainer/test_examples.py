@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -6,9 +7,11 @@ import tensorflow as tf
 
 from tests.trainer import toy
 from trainer import examples as examples_
+from trainer import task, tune
 from trainer.examples import SHUFFLE_BYTES, DatasetExamples
 from transforms import files, records
 from transforms.dataset import open_dataset
+from transforms.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,19 @@ def test_few_images_wait_in_memory_where_they_are_large(data, monkeypatch):
         examples.input_spec = tf.TensorSpec([None, *shape], tf.float32)
         waiting = examples._shuffled() * 4 * np.prod(shape)
         assert SHUFFLE_BYTES / 2 < waiting <= max(SHUFFLE_BYTES, 4 * np.prod(shape))
+
+
+@pytest.mark.parametrize("command", [task, tune])
+def test_a_store_that_tensorflow_cannot_read_is_refused(command, data, tmp_path, monkeypatch):
+    there = copy.copy(data)
+    there.folder = "s3://bucket/data"
+    monkeypatch.setattr(command, "open_dataset", lambda folder: there)
+    flags = [f"--dataset={there.folder}", f"--output={tmp_path / 'out'}"]
+    with pytest.raises(UsageError, match=r"^s3://bucket/data: TensorFlow.* copy the data set"):
+        command.main(flags)
+    assert not (tmp_path / "out").exists()
+    for known in ("gs://bucket/data", data.folder, "relative/path"):
+        examples_.check_readable(known)
 
 
 def test_stored_images_come_as_pixels(tmp_path):

@@ -16,6 +16,7 @@ from typing import Any
 
 from trainer import command_line, finetuning, runs, task, word_vectors
 from trainer.configuration import Configuration, refuse_idle
+from trainer.examples import check_readable
 from trainer.self_training import captions, mixing, selection
 from trainer.self_training.command import Options
 from trainer.self_training.teacher import check_encoder, checked_manifest
@@ -52,6 +53,7 @@ class Run:
         """
         self._options, self._labelled, self._unlabelled = options, labelled, unlabelled
         task.check_splits(labelled)
+        check_readable(labelled.folder)
         check_encoder(labelled.folder, labelled.encoder, unlabelled)
         if not unlabelled.images("train"):
             raise UsageError(
@@ -62,6 +64,8 @@ class Run:
             raise UsageError(
                 f"--output={options.output}: teachers are read from a local disk only: write there"
             )
+        # A round's data set is written there.
+        check_readable(options.output)
         configuration, digest = Configuration().to_dict(), ""
         if options.captioner:
             manifest = checked_manifest(options.captioner, unlabelled)
