@@ -90,7 +90,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         # The claim names the file: a wrong name in it would refuse the right one.
         word_vectors.check(resolved, dataset.vocabulary.tokens)
     if runs.claim(output, runs.identity(resolved, dataset)):
-        print(f"{output}: already trained", file=sys.stderr)
+        late = {"max_minutes": max_minutes, "license": licence, "data_note": data_note}
+        given = ", ".join(f"--{name}" for name, value in late.items() if value)
+        unused = f"; not used any more: {given}" if given else ""
+        print(f"{output}: already trained{unused}", file=sys.stderr)
         if onnx and not onnx_files.exported_with(captioner.read_manifest(output)):
             export.add_onnx(output)
         return Exit.DONE

@@ -7,7 +7,7 @@ import pytest
 
 from tests import captioners
 from tests.trainer import toy
-from trainer import task
+from trainer import runs, task
 from transforms import captioner, engines
 from transforms.commandline import Exit
 from transforms.engines import onnx_files
@@ -69,6 +69,16 @@ def test_the_same_command_again_has_nothing_to_do(trained, capsys):
     assert task.main(flags) == Exit.DONE
     assert (output / "captioner.json").stat().st_mtime_ns == before
     assert "already trained" in capsys.readouterr().err
+
+
+def test_flags_that_come_too_late_are_named(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "claim", lambda *_: True)
+    flags = [f"--dataset={data}", f"--output={tmp_path / 'captioner'}"]
+    assert task.main([*flags, "--license=MIT", "--max_minutes=9"]) == Exit.DONE
+    told = "captioner: already trained; not used any more: --max_minutes, --license\n"
+    assert capsys.readouterr().err.endswith(told)
+    assert task.main(flags) == Exit.DONE
+    assert capsys.readouterr().err.endswith("captioner: already trained\n")
 
 
 def test_onnx_files_spare_captioning_tensorflow(trained, tmp_path):
