@@ -106,7 +106,7 @@ def settings(output: str, unit_size: int) -> Settings:
     )
 
 
-def _listed(count: int, folder: str) -> Iterator[Any]:
+def _listed(count: int, folder: str, *_: object) -> Iterator[Any]:
     """Yield a listing of a folder's images; of any other folder, nothing."""
     from transforms.files import FileInfo
 

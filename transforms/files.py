@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
@@ -153,11 +153,21 @@ def delete(path: str) -> None:
         Path(path).unlink(missing_ok=True)
 
 
-def list_files(folder: str) -> Iterator[FileInfo]:
+def list_files(
+    folder: str,
+    enter: Callable[[str], bool] = lambda path: True,
+    refused: Callable[[str, OSError], None] | None = None,
+) -> Iterator[FileInfo]:
     """Yield every file below a folder, at any depth, hidden ones included.
 
     On a local disk a folder's entries come in the order of their names, symbolic links to
-    files count as files, and linked folders are entered unless they lead back to a parent.
+    files count as files, and linked folders are entered unless they lead back to a parent. A
+    folder that vanishes meanwhile has no files.
+
+    Args:
+        folder: local or in a bucket.
+        enter: whether to list a folder below it, by its path; stores have no folders to leave out.
+        refused: told of a folder below it that cannot be listed, and why; None to raise.
 
     Raises:
         OSError: the folder or the store cannot be listed.
@@ -169,18 +179,33 @@ def list_files(folder: str) -> Iterator[FileInfo]:
             if not match.path.endswith("/"):
                 yield FileInfo(match.path, match.size_in_bytes, match.last_updated_in_seconds or 0)
     else:
-        yield from _walk(folder, frozenset())
+        yield from _walk(folder, enter, refused, frozenset())
 
 
-def _walk(folder: str, parents: frozenset[str]) -> Iterator[FileInfo]:
+def _walk(
+    folder: str,
+    enter: Callable[[str], bool],
+    refused: Callable[[str, OSError], None] | None,
+    parents: frozenset[str],
+) -> Iterator[FileInfo]:
     real = os.path.realpath(folder)
     if real in parents:
         return
-    with os.scandir(folder) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
+        # Of the first one somebody said that it is there.
+        if parents and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return
+        if not parents or refused is None:
+            raise
+        refused(folder, error)
+        return
     for entry in entries:
         if _is_folder(entry):
-            yield from _walk(entry.path, parents | {real})
+            if enter(entry.path):
+                yield from _walk(entry.path, enter, refused, parents | {real})
         else:
             try:
                 status = entry.stat()

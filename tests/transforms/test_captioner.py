@@ -1,6 +1,7 @@
 """Captioners' directories: what is refused, and the digest."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def test_refuses_a_file_that_is_missing(copy: Path) -> None:
     (copy / "vocabulary.txt").unlink()
     with pytest.raises(UsageError, match=r"vocabulary\.txt is missing"):
         read_manifest(str(copy))
+
+
+def test_what_else_lies_in_the_directory_need_not_be_readable(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy / "lost+found").mkdir()
+
+    def closed(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert read_manifest(str(copy))["files"]
 
 
 def test_refuses_a_file_of_another_size(copy: Path) -> None:

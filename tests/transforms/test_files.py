@@ -62,6 +62,32 @@ def test_listing_is_sorted_and_complete(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_that_vanishes_or_cannot_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1", "closed/2", "gone/3", "z/4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    faults = {"closed": PermissionError(13, "Permission denied"), "gone": FileNotFoundError()}
+    scandir = os.scandir
+
+    def failing(path: str) -> object:
+        if error := faults.get(Path(path).name):
+            raise error
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    refused: dict[str, OSError] = {}
+    listed = files.list_files(str(tmp_path), refused=refused.__setitem__)
+    assert [os.path.relpath(info.path, tmp_path) for info in listed] == ["a/1", "z/4"]
+    assert refused == {str(tmp_path / "closed"): faults["closed"]}
+    with pytest.raises(PermissionError):
+        list(files.list_files(str(tmp_path)))
+    for name in faults:
+        with pytest.raises(OSError):
+            list(files.list_files(str(tmp_path / name), refused=refused.__setitem__))
+
+
 def test_a_link_to_itself_is_listed_and_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (info,) = files.list_files(str(tmp_path))

@@ -11,7 +11,7 @@ from transforms import files
 from transforms.errors import UsageError
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import lists, names, parquets, tars, tfrecords, zips
-from transforms.sources.members import File
+from transforms.sources.members import FOLDER, File
 from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
 
 _WILDCARD = re.compile(r"[*?\[]")
@@ -53,7 +53,8 @@ def find(spec: str, prefix: str = "") -> Iterator[File]:
     or lower case; hidden files and folders do not. Of pictures whose suffix is that of a format
     that is not read, `expand` makes rejects. A glob chooses by itself: `*` and `?` stay within a
     folder, `**` does not, case does not matter, and what a file is, its content tells. Lists of
-    URIs are followed where they are named, and only there.
+    URIs are followed where they are named, and only there. Folders below the source that cannot
+    be listed come last.
 
     Args:
         spec: a folder, a glob, or one file: an image, an archive or a list; local or in a bucket.
@@ -69,8 +70,15 @@ def find(spec: str, prefix: str = "") -> Iterator[File]:
             yield dataclasses.replace(file, key=_below(prefix, file.key))
         return
     matches = None if pattern is None else re.compile(_glob_regex(pattern), re.IGNORECASE)
-    for info in files.list_files(root):
-        key = info.path[len(root.rstrip("/")) + 1 :]
+    start = len(root.rstrip("/")) + 1
+    refused: list[File] = []
+
+    def refuse(path: str, error: OSError) -> None:
+        key, problem = _below(prefix, path[start:]), error.strerror or str(error)
+        refused.append(File(key, path, -1, 0.0, FOLDER, problem=problem))
+
+    for info in files.list_files(root, lambda path: _leads_on(path[start:], pattern), refuse):
+        key = info.path[start:]
         kind = names.kind_of(key)
         if matches is not None:
             wanted = matches.fullmatch(key) is not None
@@ -81,10 +89,13 @@ def find(spec: str, prefix: str = "") -> Iterator[File]:
             wanted = kind not in (None, names.LIST) and not names.is_hidden(key)
         if wanted and kind is not None:
             yield File(_below(prefix, key), info.path, info.size, info.modified, kind)
+    yield from refused
 
 
 def expand(file: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Reject]:
     """Yield the images that a file is or holds, and what of it is refused; never raises for it.
+
+    A folder that cannot be listed is refused as a whole.
 
     Args:
         file: as `find` yields it.
@@ -93,6 +104,9 @@ def expand(file: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Reject
     if file.kind == names.UNSUPPORTED:
         code, message = RejectCode.IMAGE_FORMAT_UNSUPPORTED, names.unsupported_format(file.uri)
         yield file.reject(SourceError(code, message or ""))
+        return
+    if file.kind == FOLDER:
+        yield file.reject(SourceError(RejectCode.IMAGE_UNREADABLE, file.problem))
         return
     try:
         if file.size < 0:
@@ -192,6 +206,17 @@ def _split(spec: str) -> tuple[str, str | None]:
     return "/".join(parts[:first]) or ("/" if spec.startswith("/") else "."), "/".join(
         parts[first:]
     )
+
+
+def _leads_on(folder: str, pattern: str | None) -> bool:
+    """Whether what is wanted may lie below a folder, by its path below the source."""
+    if pattern is None:
+        return not names.is_hidden(folder)
+    above = pattern.split("/")[: folder.count("/") + 1]
+    if any("**" in part for part in above):
+        return True
+    deeper = len(above) < pattern.count("/") + 1
+    return deeper and re.fullmatch(_glob_regex("/".join(above)), folder, re.IGNORECASE) is not None
 
 
 def _glob_regex(pattern: str) -> str:

@@ -8,13 +8,15 @@ from transforms.rejects import Reject, RejectCode
 from transforms.sources import names
 from transforms.sources.reference import ImageRef, SourceError, Span, ZipMember
 
+# The kind of a folder that cannot be listed.
+FOLDER = "folder"
 # Beside the image of a WebDataset sample there is at least one of these.
 _COMPANIONS = frozenset({"json", "txt", "cls", "caption", "text"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class File(Pickled):
-    """A file that a listing found.
+    """A file that a listing found, or a folder that it could not list.
 
     Attributes:
         key: its name, relative to what was listed; empty for an archive that was named itself,
@@ -22,9 +24,10 @@ class File(Pickled):
         uri: where it is read.
         size: bytes, -1 where it has not been looked at.
         modified: seconds since 1970, 0 where the store has none.
-        kind: `image`, `unsupported` for a picture that is refused by its suffix, or a kind of
-            archive.
+        kind: `image`, `unsupported` for a picture that is refused by its suffix, a kind of archive,
+            or `FOLDER`.
         named: whether somebody named it, so that an archive must hold images.
+        problem: why a folder cannot be listed.
     """
 
     key: str
@@ -33,6 +36,7 @@ class File(Pickled):
     modified: float
     kind: str
     named: bool = False
+    problem: str = ""
 
     def inside(self, name: str) -> str:
         """Return the key of a member."""

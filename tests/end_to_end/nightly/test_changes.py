@@ -55,6 +55,28 @@ def test_a_run_captions_what_is_new_or_changed_and_nothing_else(
     assert json.loads((output / "run.json").read_text())["rows_not_listed"] == 1
 
 
+def test_a_folder_that_cannot_be_listed_is_a_reject_and_its_rows_stay(
+    run: Run, images: Path, output: Path, jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (images / "album").mkdir()
+    (images / "album" / "0.jpg").write_bytes(jpegs[COUNT])
+    run()
+    before = rows(output)
+    scandir = os.scandir
+
+    def failing(path: int | str) -> object:  # A descriptor, where a folder is removed.
+        if str(path) == str(images / "album"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    (images / "new.jpg").write_bytes(jpegs[COUNT + 1])
+    assert run() is Exit.DONE
+    assert books(output) == {"done": 1, "rejected": 2, "committed": 7}
+    assert codes(output) == {"broken.jpg": "image_not_an_image", "album": "image_unreadable"}
+    assert rows(output).keys() == {*before, "new.jpg"}
+
+
 def test_an_image_that_the_listing_shows_unchanged_is_not_read(
     run: Run, images: Path, output: Path
 ) -> None:

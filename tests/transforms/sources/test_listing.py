@@ -1,5 +1,6 @@
 """Listing folders and globs."""
 
+import os
 import re
 from pathlib import Path
 
@@ -75,6 +76,57 @@ def test_pictures_in_formats_that_are_not_read_are_refused_unopened(tmp_path: Pa
     (tmp_path / "list.txt").write_text("a.HEIC\n")
     assert len(list(sources.find(str(tmp_path / "list.txt")))) == 1
     assert sources.stem("IMG_1.HEIC") == sources.stem("IMG_1.jpg")
+
+
+@pytest.fixture
+def scanned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders that were listed, of which those called `f` or hidden refuse to be."""
+    found: list[str] = []
+    scandir = os.scandir
+
+    def watched(path: str) -> object:
+        found.append(os.path.relpath(path, folder))
+        if Path(path).name.startswith((".", "f")):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", watched)
+    return found
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_and_the_others_are_not(
+    folder: Path, scanned: list[str]
+) -> None:
+    assert keys(folder) == ["B.JPG", "a.jpg", "d/e.png"]
+    assert scanned == [".", "d", "d/f"]
+    *_, last = sources.find(str(folder), "photos")
+    (reject,) = sources.expand(last)
+    message = "Permission denied"
+    assert reject == Reject(
+        "photos/d/f", f"{folder}/d/f", "list", RejectCode.IMAGE_UNREADABLE, message
+    )
+    sources.check(str(folder), "--images")
+    for path in (folder / "d").glob("*.png"):
+        path.unlink()
+    with pytest.raises(UsageError, match=r"no image in it \(image_unreadable: Permission denied\)"):
+        sources.check(str(folder / "d"), "--images")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.jpg", ["."]),
+        ("*/*.png", [".", ".t", "d"]),
+        ("d*/f/*", [".", "d", "d/f"]),
+        ("[D]/**", [".", "d", "d/f"]),
+        ("**.png", [".", ".t", "d", "d/f"]),
+    ],
+)
+def test_a_glob_lists_only_folders_that_may_hold_what_it_chooses(
+    folder: Path, scanned: list[str], pattern: str, expected: list[str]
+) -> None:
+    keys(f"{folder}/{pattern}")
+    assert scanned == expected
 
 
 def test_what_is_missing_or_empty_is_named(folder: Path) -> None:
