@@ -20,6 +20,7 @@ def ordered_map(
     threads: int,
     ahead: int,
     check: Callable[[], None] = lambda: None,
+    room: Callable[[], bool] = lambda: True,
 ) -> Iterator[R]:
     """Yield `function(item)` in the order of the items, computed ahead by threads.
 
@@ -30,6 +31,8 @@ def ordered_map(
         ahead: results that may be waiting or in work, the bound on memory.
         check: called now and then while a result is waited for. What it raises is raised here,
             and calls that are at work are left alone: they may never end.
+        room: asked whether to take another item while results are waiting or in work; a bound on
+            memory for items of very different sizes.
     """
     source = iter(items)
     todo: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
@@ -47,6 +50,8 @@ def ordered_map(
                     future.set_result(function(item))
                 except BaseException as error:
                     future.set_exception(error)
+            # An item may be large, and the next one long in coming.
+            del future, item, task
 
     # Not a ThreadPoolExecutor: at the end of a process, Python waits for its threads.
     workers = [
@@ -55,9 +60,17 @@ def ordered_map(
     ]
     for worker in workers:
         worker.start()
-    pending = deque(submit(item) for item in islice(source, ahead))
+    pending: deque[Future[R]] = deque()
     stuck = False
+
+    def fill() -> None:
+        while len(pending) < ahead and (not pending or room()):
+            if not (taken := [submit(item) for item in islice(source, 1)]):
+                return
+            pending.extend(taken)
+
     try:
+        fill()
         while pending:
             future = pending.popleft()
             while not future.done():
@@ -67,8 +80,7 @@ def ordered_map(
                     stuck = True
                     check()
                     stuck = False
-            for item in islice(source, 1):
-                pending.append(submit(item))
+            fill()
             yield future.result()
     finally:
         for future in pending:

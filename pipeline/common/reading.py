@@ -1,5 +1,6 @@
 """Reading and decoding the images of a unit, ahead of the model."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -13,6 +14,8 @@ from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError
 
 T = TypeVar("T")
+# Bytes of images that can only be read one after another which may wait to be decoded.
+QUEUED_BYTES = 256 * 2**20
 # Bytes or why there are none, of an image that has been read; None for one that has not.
 Loaded = bytes | Reject | None
 
@@ -35,26 +38,60 @@ def batches(
         size: (height, width) in pixels to resize to.
         limits: what to accept.
         batch_size: pictures a batch; the last may be smaller.
-        readers: threads; at most two batches and a picture a thread are in memory.
+        readers: threads; at most two batches and a picture a thread are in memory. Images wait
+            undecoded only where they must be read one after another: `QUEUED_BYTES` of them, and
+            one more.
         decode: `images.decode`, or what `isolation.decoder` gives.
 
     Raises:
         OverdueError: an image takes longer than a `WatchedDecoder` allows.
     """
+    queued = _Queued()
 
     def picture(loaded: tuple[T, ImageRef, str, Loaded]) -> tuple[T, images.Picture | Reject]:
         owner, ref, sha256, data = loaded
-        return owner, read_picture(ref, sha256, size, limits, decode, data)
+        try:
+            return owner, read_picture(ref, sha256, size, limits, decode, data)
+        finally:
+            queued.done(data)
 
     check = decode.check if isinstance(decode, WatchedDecoder) else lambda: None
     ahead = 2 * batch_size + readers
-    pictures = ordered_map(picture, _in_reading_order(sources), readers, ahead, check)
+    ordered = _in_reading_order(sources, queued)
+    pictures = ordered_map(picture, ordered, readers, ahead, check, queued.room)
     while batch := list(islice(pictures, batch_size)):
         yield batch
 
 
+class _Queued:
+    """Counts the bytes that were read and are not decoded yet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    def load(self, ref: ImageRef) -> bytes | Reject:
+        """Read an image."""
+        data = _load(ref)
+        self._add(data, 1)
+        return data
+
+    def done(self, data: Loaded) -> None:
+        """Count no more what `load` returned."""
+        self._add(data, -1)
+
+    def _add(self, data: Loaded, times: int) -> None:
+        if isinstance(data, bytes):
+            with self._lock:
+                self._bytes += times * len(data)
+
+    def room(self) -> bool:
+        """Whether another image may be read."""
+        return self._bytes < QUEUED_BYTES
+
+
 def _in_reading_order(
-    sources: Sequence[tuple[T, ImageRef, str]],
+    sources: Sequence[tuple[T, ImageRef, str]], queued: _Queued
 ) -> Iterator[tuple[T, ImageRef, str, Loaded]]:
     """Yield what can be read by itself for any thread to read, then what cannot, as read."""
     streamed = [source for source in sources if source[1].stream is not None]
@@ -62,7 +99,7 @@ def _in_reading_order(
     streamed.sort(key=lambda source: (source[1].stream or ("", 0), source[1].position))
     for owner, ref, sha256 in streamed:
         # One thread after another's image would begin the archive anew.
-        yield owner, ref, sha256, _load(ref)
+        yield owner, ref, sha256, queued.load(ref)
 
 
 def _load(ref: ImageRef) -> bytes | Reject:

@@ -34,6 +34,22 @@ def test_no_more_than_the_bound_is_read_ahead() -> None:
         assert taken <= consumed + 5
 
 
+def test_an_item_is_taken_only_where_there_is_room() -> None:
+    taken = 0
+
+    def source() -> Iterator[int]:
+        nonlocal taken
+        for number in range(20):
+            taken += 1
+            yield number
+
+    full = ordered_map(lambda n: n, source(), 2, 5, room=lambda: False)
+    for consumed in range(1, 20):
+        assert next(full) == consumed - 1
+        assert taken == consumed + 1
+    assert list(full) == [19]
+
+
 def test_an_error_is_raised_in_its_place() -> None:
     def fail_at_three(number: int) -> int:
         if number == 3:

@@ -1,7 +1,10 @@
 """Reading the images of a unit: in one pass where need be, in an order that is always the same."""
 
 import hashlib
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +60,39 @@ def test_every_image_is_read_and_compressed_archives_once(
         number = 30 if key == "0.jpg" else int(Path(key).stem)
         assert abs(int(result.pixels[0, 0, 0]) - number * 5) <= 2
     assert opened.count("b.tar.gz") == opened.count("c.parquet") == 1
+
+
+def test_images_of_compressed_archives_wait_in_bounded_memory(
+    archives: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = [ref for ref in refs_of(archives) if ref.stream is not None]
+    assert len(refs) == 14
+    lock, waiting, most = threading.Lock(), 0, 0
+    load, decode = reading._load, images.decode
+
+    def loaded(ref: ImageRef) -> bytes | Reject:
+        nonlocal waiting, most
+        data = load(ref)
+        with lock:
+            waiting += 1
+            most = max(most, waiting)
+        return data
+
+    def decoded(*arguments: Any) -> images.Picture:
+        nonlocal waiting
+        time.sleep(0.01)
+        found = decode(*arguments)
+        with lock:
+            waiting -= 1
+        return found
+
+    wanted = [(ref.key, ref, ref.sha256) for ref in refs]
+    monkeypatch.setattr(reading, "_load", loaded)
+    monkeypatch.setattr(reading, "QUEUED_BYTES", 2 * refs[0].size)
+    batches = reading.batches(wanted, (8, 8), images.Limits(), 4, readers=2, decode=decoded)
+    found = [pair for batch in batches for pair in batch]
+    assert all(isinstance(result, images.Picture) for _, result in found)
+    assert len(found) == 14 and 2 <= most <= 4
 
 
 def test_the_order_depends_on_the_images_alone(archives: Path) -> None:
