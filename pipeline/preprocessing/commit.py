@@ -21,6 +21,9 @@ from transforms.joining import Lost
 from transforms.rejects import Reject, RejectCode
 from transforms.splits import SPLITS
 
+REJECTS = "rejects.parquet"
+# Those of a run that failed on a finished data set, whose manifest names the others.
+FAILED = "rejects.failed.parquet"
 DUPLICATES_SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -46,6 +49,8 @@ def commit(
 ) -> None:
     """Write what belongs to the whole data set, the manifest last, and sweep what does not.
 
+    A data set that is there already stays as it is until everything has been checked.
+
     Raises:
         UsageError: nothing is left to write.
         JobError: likewise, and another run may get an image; or the books do not balance; or
@@ -56,43 +61,53 @@ def commit(
     lost, copies = list(lost), sorted(copies, key=lambda copy: copy.ref)
     rejects = [item.reject for item in lost] + [r for report in reports for r in report.rejects]
     output = settings.output
-    written = {
-        "rejects.parquet": tables.write_rejects(files.join(output, "rejects.parquet"), rejects)
-    }
+    manifest = files.join(output, dataset.MANIFEST)
+    replaces = files.exists(manifest)
+    refused = files.join(output, FAILED if replaces else REJECTS)
+    tables.write_rejects(refused, rejects)
     books = balance(reports, lost, copies, listed, captions_read)
     if not books.images["done"]:
-        raise none_left(listed, rejects, files.join(output, "rejects.parquet"))
+        raise none_left(listed, rejects, refused)
     if not any(report.group == "train" and report.images for report in reports):
         raise UsageError(NO_TRAIN)
-    written["duplicates.parquet"] = tables.write(
-        files.join(output, "duplicates.parquet"), DUPLICATES_SCHEMA, map(_copy_row, copies)
-    )
-    written[dataset.VOCABULARY] = files.write_bytes(
-        files.join(output, dataset.VOCABULARY), vocabulary.to_text().encode()
-    )
     data = {report.file: report.facts for report in reports if report.file}
+    content = {
+        "format": dataset.FORMAT,
+        "version": 1,
+        "configuration": settings.configuration(),
+        "encoder": _describe_encoder(settings),
+        "text": {
+            "tokenizer": settings.tokenizer,
+            "max_length": settings.max_length,
+            "min_count": settings.min_count,
+            "max_words": settings.max_words,
+            "size": len(vocabulary),
+            "digest": vocabulary.digest,
+        },
+        "splits": {split: _split(split, reports) for split in SPLITS},
+    }
     hold.check()
+    # From here on to its manifest, a data set that was there is not whole.
+    written = {
+        REJECTS: tables.write_rejects(files.join(output, REJECTS), rejects),
+        "duplicates.parquet": tables.write(
+            files.join(output, "duplicates.parquet"), DUPLICATES_SCHEMA, map(_copy_row, copies)
+        ),
+        dataset.VOCABULARY: files.write_bytes(
+            files.join(output, dataset.VOCABULARY), vocabulary.to_text().encode()
+        ),
+    }
     files.write_json(
-        files.join(output, dataset.MANIFEST),
+        manifest,
         {
-            "format": dataset.FORMAT,
-            "version": 1,
-            "configuration": settings.configuration(),
-            "encoder": _describe_encoder(settings),
-            "text": {
-                "tokenizer": settings.tokenizer,
-                "max_length": settings.max_length,
-                "min_count": settings.min_count,
-                "max_words": settings.max_words,
-                "size": len(vocabulary),
-                "digest": vocabulary.digest,
-            },
-            "splits": {split: _split(split, reports) for split in SPLITS},
+            **content,
             "files": dict(sorted({**data, **written}.items())),
             "books": books.as_json(),
             "software": manifests.software(),
         },
     )
+    if replaces:
+        files.delete(refused)
     run_report.record(output, books, rejects, **_malformed(rejects))
     sweep(hold, ["data"], set(data))
 

@@ -283,6 +283,27 @@ def test_nothing_left_is_wrong_use(scenes: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_run_that_fails_leaves_a_finished_data_set_as_it_is(scenes: Path, tmp_path: Path) -> None:
+    pictures, out = tmp_path / "images", tmp_path / "d"
+    pictures.mkdir()
+    picture = next((scenes / "images").glob("scene-*.jpg")).read_bytes()
+    (pictures / "a.jpg").write_bytes(picture)
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,A picture\n")
+    command = [f"--images={pictures}", f"--captions={tmp_path}/captions.csv", f"--output={out}"]
+    command += ["--dev_fraction=0", "--test_fraction=0", "--encoder=none", "--min_count=1"]
+    assert preprocess.main(command) is Exit.DONE
+    (pictures / "a.jpg").write_bytes(b"not an image")
+    with pytest.raises(UsageError, match=rf"{out}/rejects\.failed\.parquet has a line on each"):
+        preprocess.main(command)
+    assert [record.key for record in open_dataset(out).records("train")] == ["a.jpg"]
+    (row,) = pq.read_table(out / "rejects.failed.parquet").to_pylist()
+    assert row["code"] == "image_not_an_image"
+    (pictures / "a.jpg").write_bytes(picture)
+    assert preprocess.main(command) is Exit.DONE
+    assert not (out / "rejects.failed.parquet").exists()
+    assert pq.read_table(out / "rejects.parquet").num_rows == 0
+
+
 def test_images_without_captions_make_a_data_set_to_be_captioned(
     scenes: Path, tmp_path: Path
 ) -> None:
