@@ -11,6 +11,7 @@ from pipeline.captioning.caption_unit import CaptionUnit
 from pipeline.captioning.elements import Unit
 from pipeline.captioning.plan import plan
 from pipeline.captioning.settings import Settings
+from pipeline.common import tables
 from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.common.sums import counted
@@ -129,4 +130,4 @@ def summarise(
         lines.append(f"new names of bytes that the table knows: {copied:,}")
     lines.append(f"to caption: {names:,}, of which {contents:,} have different content")
     lines.append(f"units: {len(planned)}")
-    Path(path).write_text("\n".join(lines) + "\n")
+    Path(path).write_text(tables.printable("\n".join(lines) + "\n"))

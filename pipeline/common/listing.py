@@ -8,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
+from pipeline.common.paths import decoded, encoded
 from pipeline.common.sums import summed
 from transforms import sources
 from transforms.rejects import Reject
@@ -31,9 +32,10 @@ class Listed:
 
 def list_sources(pipeline: beam.Pipeline, specs: Sequence[str]) -> Listed:
     """Add the listing of `--images` to a pipeline; a file that is named twice is listed once."""
+    keyed = zip(map(encoded, specs), map(encoded, sources.prefixes(specs)), strict=True)
     listed = (
         pipeline
-        | "Sources" >> beam.Create(list(zip(specs, sources.prefixes(specs), strict=True)))
+        | "Sources" >> beam.Create(list(keyed))
         | "Find" >> beam.FlatMap(find)
         # Finding is one element's work; opening archives is spread.
         | "ByUri" >> beam.GroupByKey()
@@ -42,11 +44,10 @@ def list_sources(pipeline: beam.Pipeline, specs: Sequence[str]) -> Listed:
     return Listed(listed.images, listed.rejects, listed.counts | "CountListed" >> summed())
 
 
-def find(source: tuple[str, str]) -> Iterator[tuple[bytes, File]]:
-    """Yield the files of a source, by a digest of their URIs."""
-    for file in sources.find(*source):
-        # File names may be no text, and then no key either.
-        yield hashlib.sha256(file.uri.encode("utf-8", "surrogateescape")).digest(), file
+def find(source: tuple[bytes, bytes]) -> Iterator[tuple[bytes, File]]:
+    """Yield the files of a source, encoded with its prefix, by a digest of their URIs."""
+    for file in sources.find(*map(decoded, source)):
+        yield hashlib.sha256(encoded(file.uri)).digest(), file
 
 
 def expand(named: tuple[bytes, Iterable[File]]) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam import pvalue
 
+from pipeline.common import tables
 from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.preprocessing import commit
@@ -107,4 +108,4 @@ def summarise(
     lines.append(f"duplicates: {len(copies):,}")
     for code, count in sorted(Counter(item.reject.code.value for item in lost).items()):
         lines.append(f"rejects, {code}: {count:,}")
-    Path(path).write_text("\n".join(lines) + "\n")
+    Path(path).write_text(tables.printable("\n".join(lines) + "\n"))

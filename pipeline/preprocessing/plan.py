@@ -13,6 +13,7 @@ from apache_beam import pvalue
 
 from pipeline.common import fingerprints, units
 from pipeline.common.listing import list_sources
+from pipeline.common.paths import decoded, encoded
 from pipeline.common.sums import summed
 from pipeline.preprocessing.elements import Copied, Planned, Unit
 from pipeline.preprocessing.settings import Settings
@@ -63,7 +64,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
     refused = found.rejects | "Refused" >> beam.Map(lambda reject: Lost(reject, 1, 0))
     notes = (
         pipeline
-        | "CaptionFiles" >> beam.Create(list(enumerate(settings.captions)))
+        | "CaptionFiles" >> beam.Create(list(enumerate(map(encoded, settings.captions))))
         | "ReadCaptions"
         >> beam.FlatMap(read_annotations, settings.captions_format).with_outputs(
             "malformed", main="notes"
@@ -74,7 +75,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
         annotated = images | "FolderNames" >> beam.FlatMap(folder_annotation)
     listed = (
         pipeline
-        | "Lists" >> beam.Create(list(settings.lists))
+        | "Lists" >> beam.Create([(split, encoded(path)) for split, path in settings.lists])
         | "ReadLists" >> beam.FlatMapTuple(read_list)
     )
     joined = (
@@ -145,16 +146,16 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
 
 def stem_key(name: str) -> bytes:
     """Return the stem of a name as the key of a join; names of files may be no text."""
-    return stem(comparable(name)).encode("utf-8", "surrogateescape")
+    return encoded(stem(comparable(name)))
 
 
-def read_annotations(numbered: tuple[int, str], format_name: str) -> Iterator[Any]:
-    """Yield (place, Annotation) of a caption file.
+def read_annotations(numbered: tuple[int, bytes], format_name: str) -> Iterator[Any]:
+    """Yield (place, Annotation) of a caption file, whose path is encoded.
 
     Malformed rows go to `malformed`, each as one caption: nobody knows how many it should be.
     """
     order, path = numbered
-    for row, item in enumerate(annotations.read(files.open_read, path, format_name)):
+    for row, item in enumerate(annotations.read(files.open_read, decoded(path), format_name)):
         if isinstance(item, Reject):
             yield pvalue.TaggedOutput("malformed", Lost(item, 0, 1))
         else:
@@ -168,9 +169,9 @@ def folder_annotation(ref: ImageRef) -> Iterator[Any]:
         yield (0, 0), annotation
 
 
-def read_list(split: str, path: str) -> Iterator[Listed]:
-    """Yield the lines of a list file."""
-    for name in annotations.read_names(files.open_read, path, f"--{split}_list"):
+def read_list(split: str, path: bytes) -> Iterator[Listed]:
+    """Yield the lines of a list file, whose path is encoded."""
+    for name in annotations.read_names(files.open_read, decoded(path), f"--{split}_list"):
         yield Listed(name, split)
 
 

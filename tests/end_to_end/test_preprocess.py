@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,19 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert "duplicates: 2" in printed
     assert "rejects, image_missing: 1" in printed
     assert not (tmp_path / "d").exists()
+
+
+def test_folders_whose_names_are_no_text_are_read(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(scenes, tmp_path / os.fsdecode(b"B\xfccher")))
+    (tmp_path / "more").mkdir()
+    shutil.copy(folder / "images" / "uncaptioned.jpg", tmp_path / "more")
+    more = [f"--images={tmp_path}/more", "--encoder=none", "--dry_run"]
+    assert preprocess.main([*flags(folder, folder / "d"), *more]) is Exit.DONE
+    printed = capsys.readouterr().out
+    assert rf"output: {tmp_path}/B\xfccher/d" in printed
+    assert "rejects, image_missing: 1" in printed
 
 
 @pytest.mark.parametrize(
