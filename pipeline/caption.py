@@ -181,6 +181,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         precision=options.precision,
         overwrite=options.overwrite,
         language=options.language or text.language(tokenizer),
+        image_seconds=options.image_seconds,
     )
 
 

@@ -62,12 +62,16 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(Exception):
-    """An image that cannot be used; the only exception that `decode` raises for any bytes."""
+    """An image that cannot be used; the only exception that `decode` raises for any bytes.
 
-    def __init__(self, code: RejectCode, message: str) -> None:
+    Where it took too long, `seconds` are those that it was given.
+    """
+
+    def __init__(self, code: RejectCode, message: str, seconds: float = 0.0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.seconds = seconds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Reject:
         stage: the step that refused it: `list`, `join`, `split`, `read`, `decode` or `text`.
         code: the reason.
         message: one line for a person, without the reason's code.
+        seconds: that the decoder was given, of a `decoder_timeout`.
     """
 
     key: str
@@ -73,6 +74,13 @@ class Reject:
     stage: str
     code: RejectCode
     message: str
+    seconds: float = 0.0
+
+    def settled(self, image_seconds: float) -> bool:
+        """Whether a run that gives the decoder so many seconds is to refuse the same input too."""
+        if self.code is RejectCode.DECODER_TIMEOUT:
+            return self.seconds >= image_seconds
+        return not self.code.retryable
 
     def row(self) -> dict[str, str | bool]:
         """Return the reject as a Parquet row."""

@@ -50,7 +50,8 @@ class CaptionUnit(beam.DoFn):
             with isolation.decoder(careful, self._performance.image_seconds) as decode:
                 return caption_unit(name, unit, settings, self._performance, reporter, decode)
 
-        report, earlier = units.once(settings.output, name, work)
+        seconds = self._performance.image_seconds
+        report, earlier = units.once(settings.output, name, work, seconds)
         if earlier:
             reporter.add(resumed=names)
         reporter.flush()
@@ -196,6 +197,7 @@ def index_line(sha256: str, ref: ImageRef, reject: Reject | None = None) -> dict
         "stage": reject.stage if reject else None,
         "code": reject.code.value if reject else None,
         "message": reject.message if reject else None,
+        "seconds": reject.seconds or None if reject else None,
     }
 
 

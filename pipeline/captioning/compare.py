@@ -100,6 +100,8 @@ def holds(ref: ImageRef, entry: Entry, sha256: str, settings: Settings) -> bool:
 
 def wanted(entry: Entry, settings: Settings) -> bool:
     """Whether an entry is what this run would make of its bytes, or takes in place of that."""
+    if entry.reject is not None and not entry.reject.settled(settings.image_seconds):
+        return False
     if entry.fresh or settings.recaption == "all":
         return entry.fresh
     if entry.reject is not None:

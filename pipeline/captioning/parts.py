@@ -48,6 +48,7 @@ INDEX_SCHEMA = pa.schema(
         ("stage", pa.string()),
         ("code", pa.string()),
         ("message", pa.string()),
+        ("seconds", pa.float64()),
     ]
 )
 FOLDERS = ("data", "index")
@@ -143,7 +144,9 @@ def read_entries(named: tuple[str, Part], output: str, generation: int) -> Itera
         reject = None
         if line["code"]:
             code = RejectCode(line["code"])
-            reject = Reject(line["key"], line["uri"], line["stage"], code, line["message"])
+            # Before there were seconds, what had timed out was refused for good.
+            seconds = line.get("seconds") or 0.0
+            reject = Reject(line["key"], line["uri"], line["stage"], code, line["message"], seconds)
         yield Entry(
             key=line["key"],
             uri=line["uri"],

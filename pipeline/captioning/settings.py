@@ -41,6 +41,8 @@ class Settings:
         overwrite: whether to begin the table anew, with nothing of the one that is there.
         base: number of the generation that is there, 0 for none.
         language: of the captions, for the page; empty where it is unknown.
+        image_seconds: time that an image is given to be decoded; those that took longer in less
+            are tried again.
     """
 
     images: tuple[str, ...]
@@ -65,6 +67,7 @@ class Settings:
     overwrite: bool = False
     base: int = 0
     language: str = ""
+    image_seconds: float = 30.0
 
     def claim(self) -> dict[str, Any]:
         """Return what a folder must be to be written to; all else may change from run to run."""
@@ -103,9 +106,9 @@ class Settings:
         del values["precision"], values["search"]["banned"], values["search"]["required"]
         # The output may be moved; the captioner is known by its digest, wherever it lies, and
         # with it what it takes.
-        # What is written beside the table, and how long it stays, shapes no row.
+        # What is written beside the table, and how long things take or stay, shapes no row.
         places = ("output", "captioners", "input_sizes", "base")
-        beside = ("exports", "page_images", "language", "retain", "merge_above")
+        beside = ("exports", "page_images", "language", "retain", "merge_above", "image_seconds")
         for name in (*places, *beside):
             del values[name]
         return values

@@ -128,4 +128,4 @@ def read_picture(
     try:
         return decode(data, size, limits)
     except images.ImageError as error:
-        return Reject(ref.key, ref.uri, "decode", error.code, error.message)
+        return Reject(ref.key, ref.uri, "decode", error.code, error.message, error.seconds)

@@ -69,7 +69,9 @@ def bucket(identity: str, total: int, unit_size: int) -> int:
     return int(identity[:15], 16) % max(1, math.ceil(total / unit_size))
 
 
-def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[UnitReport, bool]:
+def once(
+    output: str, name: str, work: Callable[[bool], UnitReport], image_seconds: float
+) -> tuple[UnitReport, bool]:
     """Do a unit's work unless the journal knows its report.
 
     A marker in the journal stands for a unit in work. Whoever finds one already there knows that
@@ -80,6 +82,7 @@ def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[Un
         output: the job's output.
         name: the unit's.
         work: does it, and is told whether to do it carefully.
+        image_seconds: time that it gives an image to be decoded.
 
     Returns:
         The report, and whether it is of an earlier run.
@@ -87,7 +90,7 @@ def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[Un
     Raises:
         OSError: what `work` raises, or the journal cannot be written.
     """
-    if (report := recall(output, name)) is not None:
+    if (report := recall(output, name, image_seconds)) is not None:
         return report, True
     marker = files.join(output, JOURNAL, name + STARTED)
     careful = files.exists(marker)
@@ -110,14 +113,14 @@ def once(output: str, name: str, work: Callable[[bool], UnitReport]) -> tuple[Un
     return report, False
 
 
-def recall(output: str, name: str) -> UnitReport | None:
+def recall(output: str, name: str, image_seconds: float) -> UnitReport | None:
     """Return what the journal says of a unit, None if it is to be done.
 
     A unit is done if its journal entry and its files are there, and none of its rejects is worth
-    another try.
+    another try that gives an image so many seconds to be decoded.
     """
     report = recorded(output, name)
-    if report is None or any(reject.code.retryable for reject in report.rejects):
+    if report is None or not all(reject.settled(image_seconds) for reject in report.rejects):
         return None
     return report
 

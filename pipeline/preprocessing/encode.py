@@ -49,7 +49,8 @@ class EncodeUnit(beam.DoFn):
             with isolation.decoder(careful, performance.image_seconds) as decode:
                 return encode_unit(name, unit, settings, performance, vocabulary, reporter, decode)
 
-        report, earlier = units.once(settings.output, name, work)
+        seconds = self._performance.image_seconds
+        report, earlier = units.once(settings.output, name, work, seconds)
         if earlier:
             reporter.add(resumed=len(unit.images))
         reporter.flush()

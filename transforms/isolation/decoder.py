@@ -88,7 +88,7 @@ class IsolatedDecoder:
                     self._child = None
                 if status == -signal.SIGALRM:
                     message = f"not decoded after {self._seconds:g} seconds"
-                    raise images.ImageError(RejectCode.DECODER_TIMEOUT, message)
+                    raise images.ImageError(RejectCode.DECODER_TIMEOUT, message, self._seconds)
                 if attempt == ATTEMPTS:
                     message = f"the process that decodes it ended with {_name(status)}"
                     raise images.ImageError(RejectCode.DECODER_CRASHED, message)

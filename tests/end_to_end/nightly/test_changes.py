@@ -1,9 +1,10 @@
 """pipeline.caption again and again: what is new, changed, copied or was interrupted."""
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from pipeline.common import units
 from tests.end_to_end.nightly.conftest import COUNT
 from tests.end_to_end.nightly.table import Run, books, codes, manifest, rows
 from tests.faults.jobs import tree
-from transforms import sources
+from transforms import isolation, sources
 from transforms.commandline import Exit
 from transforms.errors import JobError
+from transforms.images import ImageError, Picture
+from transforms.images import decode as decode_image
+from transforms.rejects import RejectCode
 
 
 def test_a_run_captions_what_is_new_or_changed_and_nothing_else(
@@ -332,3 +336,34 @@ def test_what_an_interrupted_run_finished_is_kept_whatever_came_went_or_changed(
     assert codes(output) == {"broken.jpg": "image_not_an_image"}
     assert manifest(output)["books"] == manifest(undisturbed)["books"]
     assert not list((output / "units").iterdir())
+
+
+def test_what_timed_out_is_tried_again_with_more_seconds(
+    run: Run, images: Path, output: Path, jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    @contextlib.contextmanager
+    def decoder(careful: bool, seconds: float) -> Iterator[isolation.Decode]:
+        def decode(data: bytes, *arguments: Any) -> Picture:
+            if data == jpegs[1]:
+                tried.append(seconds)
+                if seconds < 60:
+                    raise ImageError(RejectCode.DECODER_TIMEOUT, "too long", seconds)
+            return decode_image(data, *arguments)
+
+        yield decode
+
+    monkeypatch.setattr(caption_unit.isolation, "decoder", decoder)
+    run("--image_seconds=30")
+    timed_out = {"broken.jpg": "image_not_an_image", "1.jpg": "decoder_timeout"}
+    assert codes(output) == timed_out
+    run("--image_seconds=20")
+    assert (codes(output), tried) == (timed_out, [30])
+    run("--image_seconds=40")
+    assert (codes(output), tried) == (timed_out, [30, 40])
+    (images / "same.jpg").write_bytes(jpegs[1])
+    run("--image_seconds=60")
+    assert books(output) == {"done": 2, "rejected": 1, "committed": 6}
+    assert tried == [30, 40, 60]
+    assert manifest(output)["generation"] == 3

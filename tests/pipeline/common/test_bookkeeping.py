@@ -25,9 +25,11 @@ REPORT = units.UnitReport(
 )
 
 
-def remembered(folder: Path, report: units.UnitReport) -> units.UnitReport | None:
+def remembered(
+    folder: Path, report: units.UnitReport, seconds: float = 30
+) -> units.UnitReport | None:
     units.remember(str(folder), "u", report)
-    return units.recall(str(folder), "u")
+    return units.recall(str(folder), "u", seconds)
 
 
 def test_the_marker_of_a_unit_in_work_is_not_empty(tmp_path: Path) -> None:
@@ -37,11 +39,11 @@ def test_the_marker_of_a_unit_in_work_is_not_empty(tmp_path: Path) -> None:
         assert not careful and marker.stat().st_size
         return REPORT
 
-    assert units.once(str(tmp_path), "u", work) == (REPORT, False)
+    assert units.once(str(tmp_path), "u", work, 30) == (REPORT, False)
 
 
 def test_a_finished_unit_is_recalled(tmp_path: Path) -> None:
-    assert units.recall(str(tmp_path), "u") is None
+    assert units.recall(str(tmp_path), "u", 30) is None
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x").write_bytes(b"x")
     assert remembered(tmp_path, REPORT) == REPORT
@@ -73,7 +75,7 @@ def test_a_journal_is_searched_by_the_beginnings_of_names(tmp_path: Path) -> Non
 def test_a_unit_with_a_torn_journal_is_done_again(tmp_path: Path) -> None:
     (tmp_path / "units").mkdir()
     (tmp_path / "units" / "u.json").write_text('{"group": "tr')
-    assert units.recall(str(tmp_path), "u") is None
+    assert units.recall(str(tmp_path), "u", 30) is None
 
 
 def test_a_unit_with_a_retryable_reject_is_done_again(tmp_path: Path) -> None:
@@ -81,6 +83,15 @@ def test_a_unit_with_a_retryable_reject_is_done_again(tmp_path: Path) -> None:
     report = dataclasses.replace(REPORT, file="", rejects=(reject,))
     assert remembered(tmp_path, report) is None
     assert remembered(tmp_path, dataclasses.replace(report, rejects=())) is not None
+
+
+def test_a_unit_with_a_timeout_is_done_again_with_more_seconds(tmp_path: Path) -> None:
+    code = RejectCode.DECODER_TIMEOUT
+    reject = Reject("b.jpg", "/b.jpg", "decode", code, "not decoded after 30 seconds", 30)
+    report = dataclasses.replace(REPORT, file="", rejects=(reject,))
+    assert remembered(tmp_path, report, seconds=30) == report
+    assert remembered(tmp_path, report, seconds=20) == report
+    assert remembered(tmp_path, report, seconds=31) is None
 
 
 @given(st.binary(min_size=32, max_size=32), st.integers(1, 10**6), st.integers(1, 2000))

@@ -78,6 +78,7 @@ def test_an_image_that_takes_too_long_is_refused_even_where_python_gets_no_turn(
         error = refused(lambda: isolated.decode(deadly.image("hang"), (8, 8), Limits()))
     assert error.code is RejectCode.DECODER_TIMEOUT
     assert error.message == "not decoded after 0.5 seconds"
+    assert error.seconds == 0.5
     assert time.monotonic() - began < 20
 
 
