@@ -3,7 +3,7 @@
 A run holds its output by a lock: a small file that only one of several runs can create, whose
 time it renews while it lives. A run that died leaves its lock behind; the next one recognises
 that, by the process that is gone where both are on one machine, else by a time that has not been
-renewed for long, and takes the lock over.
+renewed for long, nor is while it looks, and takes the lock over.
 """
 
 import contextlib
@@ -25,6 +25,8 @@ from transforms.errors import JobError
 NAME = ".lock"
 BEAT_SECONDS = 20.0
 DEAD_SECONDS = 300.0
+# In which a run that lives renews its lock, whatever its clock says.
+BEATS_TO_WATCH = 3
 POLL_SECONDS = 1.0
 
 
@@ -50,9 +52,14 @@ class Owner:
     started: float
     beat: float
 
+    @property
+    def here(self) -> bool:
+        """Whether its process can be looked for."""
+        return (self.host, self.space) == (socket.gethostname(), _space())
+
     def dead(self, now: float) -> bool:
-        """Whether the run is known to be over."""
-        if (self.host, self.space) == (socket.gethostname(), _space()):
+        """Whether the run is over; of one elsewhere, whether it looks so if the clocks agree."""
+        if self.here:
             return _born(self.pid) != self.born
         return now - self.beat > DEAD_SECONDS
 
@@ -179,6 +186,8 @@ def _take(store: Store, output: str, wait_seconds: float) -> Owner:
             # It was written, the answer got lost, and the client tried again.
             return found[0]
         if found is None or found[0].dead(now):
+            if found is not None and not found[0].here and _is_renewed(store, output, *found):
+                continue
             if store.write(owner, None if found is None else found[1]):
                 if found is not None:
                     print(f"{output}: took over from a dead run ({found[0]})", file=sys.stderr)
@@ -193,6 +202,15 @@ def _take(store: Store, output: str, wait_seconds: float) -> Owner:
             print(f"{output}: waiting for another run ({found[0]})", file=sys.stderr)
             told = True
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+def _is_renewed(store: Store, output: str, owner: Owner, version: Any) -> bool:
+    """Watch a lock from elsewhere that looks dead, and return whether it changes."""
+    seconds = BEATS_TO_WATCH * BEAT_SECONDS
+    print(f"{output}: watching for {seconds:g} s whether a run lives ({owner})", file=sys.stderr)
+    time.sleep(seconds)
+    found = store.read()
+    return found is None or found[1] != version
 
 
 def _beat(store: Store, owner: Owner, done: threading.Event, lose: Callable[[], None]) -> None:
@@ -222,9 +240,10 @@ class _Folder:
     def read(self) -> tuple[Owner, bytes] | None:
         try:
             content = self._path.read_bytes()
+            written = self._path.stat().st_mtime
         except FileNotFoundError:
             return None
-        return _parse(content, self._path.stat().st_mtime), content
+        return _parse(content, written), content
 
     def write(self, owner: Owner, version: bytes | None) -> bool:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -82,8 +82,9 @@ def test_a_process_number_that_is_used_again_is_another_process(tmp_path: Path) 
 
 @pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"space": "another container"}])
 def test_a_lock_of_another_machine_is_dead_when_it_is_not_renewed(
-    tmp_path: Path, elsewhere: dict[str, str]
+    tmp_path: Path, elsewhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
     write(tmp_path, **elsewhere, pid=1, beat=time.time() - locks.DEAD_SECONDS + 30)
     with pytest.raises(JobError), locks.held(str(tmp_path)):
         pass
@@ -94,7 +95,41 @@ def test_a_lock_of_another_machine_is_dead_when_it_is_not_renewed(
         pass
 
 
-def test_a_torn_lock_is_dead_when_it_is_old(tmp_path: Path) -> None:
+def test_a_lock_of_a_machine_whose_clock_is_slow_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    path, beat = tmp_path / locks.NAME, time.time() - 2 * locks.DEAD_SECONDS
+    write(tmp_path, host="another", beat=beat)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        # Meanwhile the run elsewhere, ten minutes behind, renews its lock, and then ends.
+        slept.append(seconds)
+        if len(slept) < 3:
+            owner = json.loads(path.read_text())
+            path.write_text(json.dumps({**owner, "beat": beat + len(slept)}))
+        else:
+            path.unlink()
+
+    monkeypatch.setattr(locks.time, "sleep", sleep)
+    owner = locks._take(locks._Folder(tmp_path), str(tmp_path), 0)
+    assert slept == [locks.BEATS_TO_WATCH * 0.02] * 3
+    assert locks.Hold(str(tmp_path), owner.token).stands()
+
+
+def test_a_lock_that_is_given_back_while_it_is_read_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    monkeypatch.setattr(Path, "stat", lambda path: (tmp_path / "gone").read_bytes())
+    assert locks._Folder(tmp_path).read() is None
+
+
+def test_a_torn_lock_is_dead_when_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
     path = tmp_path / locks.NAME
     path.write_text('{"token": ')
     with pytest.raises(JobError, match="an unknown machine"), locks.held(str(tmp_path)):
@@ -194,7 +229,10 @@ def test_a_lock_in_a_bucket_lasts_as_long_as_its_run(bucket: ConditionalBucket) 
     assert bucket.objects == {}
 
 
-def test_of_many_that_find_a_dead_lock_in_a_bucket_one_takes_it(bucket: ConditionalBucket) -> None:
+def test_of_many_that_find_a_dead_lock_in_a_bucket_one_takes_it(
+    bucket: ConditionalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
     with locks.held("gs://bucket/out"):
         owner = json.loads(bucket.objects["out/.lock"][1])
     dead = {**owner, "host": "elsewhere", "beat": time.time() - locks.DEAD_SECONDS - 1}
