@@ -37,11 +37,10 @@ def fingerprint(ref: ImageRef) -> str | Reject:
 def fingerprint_all(refs: Sequence[ImageRef], readers: int) -> Iterator[str | Reject]:
     """Yield what `fingerprint` gives for each image, in order.
 
-    Files of their own are read by several threads, each some at a time: handing over a single one
-    takes longer than reading it from a disk. The calling thread reads archives, for it keeps them
-    open.
+    What can be read by itself, files and members of archives, is read by several threads, each some
+    at a time: handing over a single one takes longer than reading it from a disk.
     """
-    alone = [ref for ref in refs if ref.place is None]
+    alone = [ref for ref in refs if not ref.sha256 and ref.stream is None]
     shares = [alone[start : start + SHARE] for start in range(0, len(alone), SHARE)]
     results = ordered_map(
         lambda share: [fingerprint(ref) for ref in share],
@@ -51,7 +50,7 @@ def fingerprint_all(refs: Sequence[ImageRef], readers: int) -> Iterator[str | Re
     )
     read = itertools.chain.from_iterable(results)
     for ref in refs:
-        yield fingerprint(ref) if ref.place is not None else next(read)
+        yield fingerprint(ref) if ref.sha256 or ref.stream is not None else next(read)
 
 
 def identity(ref: ImageRef, sha256: str) -> str:

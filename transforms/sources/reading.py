@@ -10,12 +10,10 @@ from typing import TypeVar
 from transforms.rejects import RejectCode
 from transforms.sources import parquets, zips
 from transforms.sources.reference import MAX_BYTES, Cell, ImageRef, SourceError, Span, ZipMember
-from transforms.sources.store import CHUNK, Inflated, Store, parsing
+from transforms.sources.store import CHUNK, REQUEST, Inflated, Store, parsing
 
 # Archives that a thread keeps open; opening one costs a round trip to a store.
 OPEN_ARCHIVES = 8
-# Bytes that a store is asked for at a time.
-REQUEST = 8 * 2**20
 
 T = TypeVar("T", bound="io.RawIOBase | _Cells")
 

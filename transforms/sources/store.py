@@ -14,6 +14,8 @@ from transforms.rejects import RejectCode
 from transforms.sources.reference import SourceError
 
 CHUNK = 256 * 1024
+# Bytes of an archive that a store is asked for at a time.
+REQUEST = 8 * 2**20
 BOMB_BYTES = 2**30
 BOMB_RATIO = 100
 _INFLATERS: dict[str, Callable[[Any], Any]] = {

@@ -1,5 +1,6 @@
 """Indexing zip archives by their central directory, and reading a member by its range."""
 
+import contextlib
 import io
 import stat
 import struct
@@ -11,13 +12,15 @@ from transforms.rejects import Reject, RejectCode
 from transforms.sources import members
 from transforms.sources.members import File, Member
 from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError, ZipMember
-from transforms.sources.store import CHUNK, Store, parsing
+from transforms.sources.store import CHUNK, REQUEST, Store, parsing
 
 MAX_DIRECTORY = 2**30
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _UTF8 = 0x800
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
+# Bytes between a local header and what is stored: names mostly take less.
+_NAMES = 1024
 
 
 def expand(archive: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Reject]:
@@ -48,20 +51,22 @@ def chunks(store: io.RawIOBase, place: ZipMember, size: int) -> Iterator[bytes]:
         SourceError: they do not inflate, or are others.
         OSError: the store failed.
     """
-    with parsing(RejectCode.MEMBER_CORRUPT):
+    with parsing(RejectCode.MEMBER_CORRUPT), contextlib.ExitStack() as stack:
         store.seek(place.offset)
-        signature, name_length, extra_length = _LOCAL_HEADER.unpack(
-            store.read(_LOCAL_HEADER.size) or b""
-        )
+        # `zipfile` reads little at a time, and each time would be a request.
+        window = min(_LOCAL_HEADER.size + _NAMES + place.stored, REQUEST)
+        stream = io.BufferedReader(store, window)
+        stack.callback(stream.detach)
+        signature, name_length, extra_length = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
         if signature != b"PK\3\4":
             raise zipfile.BadZipFile("there is no member where the directory says")
         info = zipfile.ZipInfo("member")
         info.compress_type, info.CRC = place.method, place.crc
         info.compress_size, info.file_size = place.stored, size
         start = place.offset + _LOCAL_HEADER.size + name_length + extra_length
-        store.seek(start)
+        stream.seek(start)
         total = 0
-        with zipfile.ZipExtFile(cast(BinaryIO, store), "r", info) as member:
+        with zipfile.ZipExtFile(cast(BinaryIO, stream), "r", info) as member:
             while data := member.read(CHUNK):
                 total += len(data)
                 yield data

@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from transforms import files, sources
 from transforms.rejects import RejectCode
 
 FILES = [(f"{number}.jpg", os.urandom(100_000)) for number in range(10)]
+LARGE = [(f"{number}.jpg", os.urandom(1_000_000)) for number in range(3)]
 
 
 @pytest.fixture
@@ -46,14 +47,24 @@ def test_archives_in_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
     }
 
 
+def stored_zip(path: Path, members: list[tuple[str, bytes]]) -> Path:
+    return write_zip(path, members, zipfile.ZIP_STORED)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("a.tar", write_tar), ("a.zip", write_zip), ("b.zip", stored_zip)]
+)
 def test_a_member_is_fetched_by_its_range(
-    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    write: Callable[[Path, list[tuple[str, bytes]]], Path],
 ) -> None:
     from apache_beam.io.gcp.gcsio import BeamBlobReader
 
-    write_tar(tmp_path / "a.tar", FILES)
-    files.write_bytes("gs://bucket/a.tar", (tmp_path / "a.tar").read_bytes())
-    refs, _ = listed("gs://bucket/a.tar")
+    files.write_bytes(f"gs://bucket/{name}", write(tmp_path / name, LARGE).read_bytes())
+    refs, _ = listed(f"gs://bucket/{name}")
     windows = []
     real = BeamBlobReader.__init__
 
@@ -63,8 +74,8 @@ def test_a_member_is_fetched_by_its_range(
 
     monkeypatch.setattr(BeamBlobReader, "__init__", watched)
     before = bucket.requests
-    assert sources.read(refs[5]) == FILES[5][1]
-    assert sources.read(refs[2]) == FILES[2][1]
+    assert sources.read(refs[2]) == LARGE[2][1]
+    assert sources.read(refs[0]) == LARGE[0][1]
     assert windows == [files.RANDOM_BYTES]
     # One request of the object's facts, and one for each member.
     assert bucket.requests - before <= 4
