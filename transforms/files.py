@@ -136,11 +136,15 @@ def stat(path: str) -> FileInfo:
         except ValueError as error:  # A name that no file can have.
             raise OSError(errno.EINVAL, str(error), path) from error
         return FileInfo(path, status.st_size, status.st_mtime)
-    with _store_errors(path):
-        found = _beam(path).match([path])[0].metadata_list
-    if not found:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    return FileInfo(path, found[0].size_in_bytes, found[0].last_updated_in_seconds or 0)
+    try:
+        with _store_errors(path):
+            # A listing would take the name of an object for a glob.
+            found = _beam(path).get_filesystem(path).metadata(path)
+    except OSError as error:
+        if exists(path):
+            raise
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+    return FileInfo(path, found.size_in_bytes, found.last_updated_in_seconds or 0)
 
 
 def delete(path: str) -> None:

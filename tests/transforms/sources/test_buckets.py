@@ -81,6 +81,24 @@ def test_a_member_is_fetched_by_its_range(
     assert bucket.requests - before <= 4
 
 
+def test_names_in_a_list_are_no_globs(bucket: Bucket, tmp_path: Path) -> None:
+    names = ("a[1].jpg", "b*.jpg", "missing.jpg")
+    uris = [f"gs://bucket/{name}" for name in names]
+    for uri in uris[:2]:
+        files.write_bytes(uri, uri.encode())
+    (tmp_path / "list.txt").write_text("\n".join(uris))
+    refs, rejects = listed(tmp_path / "list.txt")
+    assert [(ref.uri, ref.size) for ref in refs] == [(uri, len(uri)) for uri in uris[:2]]
+    assert [(reject.uri, reject.code) for reject in rejects] == [
+        (uris[2], RejectCode.IMAGE_MISSING)
+    ]
+    assert all(ref.modified > 0 for ref in refs)
+    assert [sources.read(ref) for ref in refs] == [uri.encode() for uri in uris[:2]]
+    bucket.fault = lambda method, path: 403
+    _, rejects = listed(tmp_path / "list.txt")
+    assert {reject.code for reject in rejects} == {RejectCode.IMAGE_UNREADABLE}
+
+
 def test_a_bucket_that_fails_is_worth_another_try(bucket: Bucket, tmp_path: Path) -> None:
     write_zip(tmp_path / "a.zip", FILES)
     files.write_bytes("gs://bucket/a.zip", (tmp_path / "a.zip").read_bytes())
