@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipeline.captioning import search_flags
 from pipeline.captioning.settings import Settings
 from pipeline.common import options as flags
+from pipeline.common import refusals
 from pipeline.common.performance import Performance, workers
 from transforms.commandline import Exit, Parser, count, run
 from transforms.engines import ENGINES, PRECISIONS
@@ -27,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """
     parser = build_parser()
     options, beam_options = flags.parse(parser, argv)
-    settings = resolve(options)
+    with refusals.told("caption", options):
+        settings = resolve(options)
     performance = Performance(options.readers, options.image_seconds, workers(beam_options))
 
     from pipeline.captioning import job

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.common import options as flags
+from pipeline.common import refusals
 from pipeline.common.performance import Performance
 from pipeline.preprocessing.settings import Settings
 from transforms import files
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """
     parser = build_parser()
     options, beam_options = flags.parse(parser, argv)
-    settings = resolve(options)
+    with refusals.told("preprocess", options):
+        settings = resolve(options)
     performance = Performance(options.readers, options.image_seconds)
 
     from pipeline.common import launch

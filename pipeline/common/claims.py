@@ -69,6 +69,19 @@ def check(output: str, configuration: dict[str, Any], overwrite: bool) -> bool:
     return False
 
 
+def is_of(output: str, job: str) -> bool:
+    """Whether a folder is claimed by a job, such as `caption`, with whatever configuration.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    try:
+        held = json.loads(files.read_if_there(files.join(output, NAME)) or b"{}")
+    except ValueError:
+        return False
+    return held.get("job") == f"pipeline.{job}"
+
+
 def _existing(output: str) -> Iterator[str]:
     """Yield the files of an output, but for the lock of the run that asks."""
     if files.is_remote(output) or files.exists(output):

@@ -15,7 +15,7 @@ from typing import Any, cast
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from pipeline.common import books, claims, failures, locks, memory, progress, run_report
+from pipeline.common import books, claims, failures, locks, memory, progress, refusals, run_report
 from transforms import files
 from transforms.commandline import Exit
 from transforms.errors import JobError, UsageError
@@ -103,9 +103,14 @@ def launch(
         _run(lambda pipeline: build(pipeline, locks.Hold(job.output)), options)
         return Exit.DONE
     with _terminable() as end, locks.held(job.output, job.wait_for_lock, end) as hold:
-        claims.claim(job.output, job.configuration, job.overwrite)
-        run_report.forget(job.output)
         started = time.time()
+        try:
+            claims.claim(job.output, job.configuration, job.overwrite)
+        except UsageError as error:
+            told = (job.output, job.name, error, started, job.metrics_file)
+            refusals.tell(*told, locked=True)
+            raise
+        run_report.forget(job.output)
         status, message = Exit.FAILED, "interrupted"
         try:
             with progress.display(job.output, job.name):

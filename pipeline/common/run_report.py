@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.common import tables
+from pipeline.common import claims, tables
 from pipeline.common.books import Books
 from transforms import files, manifests
 from transforms.commandline import Exit
+from transforms.errors import UsageError
 from transforms.rejects import Reject
 
 NAME = "run.json"
@@ -66,6 +67,35 @@ def close(
     # That the store did not answer may be what there is to tell.
     with contextlib.suppress(OSError):
         counts = read(output)
+    report, text = _told(counts, output, job, status, started, message)
+    files.write_json(files.join(output, NAME), report)
+    files.write_bytes(metrics_file or files.join(output, METRICS), text)
+
+
+def refuse(output: str, job: str, error: Exception, started: float, metrics_file: str) -> None:
+    """Report a command that ended before its run; into a folder of something else goes nothing.
+
+    Args:
+        output: of the job; where it is the job's, nobody else is to be at work on it.
+        job: its name.
+        error: why the command ended.
+        started: as in `close`.
+        metrics_file: likewise.
+    """
+    status = Exit.WRONG_USAGE if isinstance(error, UsageError) else Exit.FAILED
+    message = " ".join(str(error).split())
+    if claims.is_of(output, job):
+        forget(output)
+        close(output, job, status, started, message, metrics_file)
+    elif metrics_file:
+        _, text = _told({}, output, job, status, started, message)
+        files.write_bytes(metrics_file, text)
+
+
+def _told(
+    counts: dict[str, Any], output: str, job: str, status: Exit, started: float, message: str
+) -> tuple[dict[str, Any], bytes]:
+    """Return the content of the report and that of the metrics."""
     seconds = time.time() - started
     done = counts.get("books", {}).get("images", {}).get("done", 0) - counts.get("resumed", 0)
     report = {
@@ -81,9 +111,8 @@ def close(
         **counts,
         "software": manifests.software(),
     }
-    files.write_json(files.join(output, NAME), tables.printable(report))
     text = prometheus(report, output, started + seconds)
-    files.write_bytes(metrics_file or files.join(output, METRICS), text.encode())
+    return tables.printable(report), text.encode()
 
 
 def prometheus(report: Mapping[str, Any], output: str, finished: float) -> str:

@@ -53,6 +53,26 @@ def test_a_folder_of_something_else_is_refused(run: Run, output: Path) -> None:
         run("--overwrite")
 
 
+def test_a_night_without_the_photos_is_told_of(
+    run: Run, images: Path, output: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "beamcap.prom"
+    images.rename(tmp_path / "unmounted")
+    images.mkdir()
+    with pytest.raises(UsageError, match="there is no image in it"):
+        run(f"--metrics_file={place}")
+    assert f'beamcap_exit_status{{command="caption",output="{output}"}} 2\n' in place.read_text()
+    assert not output.exists()
+    output.mkdir()
+    (output / "configuration.json").write_text('{"job": "pipeline.caption", "older": 1}')
+    (tmp_path / "unmounted").rename(images / "mounted")
+    with pytest.raises(UsageError, match="made with another configuration"):
+        run()
+    assert f'output="{output}"}} 2' in (output / "metrics.prom").read_text()
+    report = json.loads((output / "run.json").read_text())
+    assert "made with another configuration" in report["message"]
+
+
 def test_a_run_with_nothing_new_says_so_and_loads_no_model(
     run: Run, images: Path, output: Path, captioner_folder: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """What a run tells those who watch it."""
 
+import argparse
 import json
 import math
 import time
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.common import launch, run_report
+from pipeline.common import claims, launch, locks, refusals, run_report
 from pipeline.common.books import Books
+from tests.faults.jobs import tree
 from transforms.commandline import Exit
-from transforms.errors import JobError
+from transforms.errors import JobError, UsageError
 from transforms.rejects import Reject, RejectCode
 
 IMAGES = {"listed": 5, "done": 2, "rejected": 2, "duplicates": 0, "committed": 1}
@@ -77,6 +79,46 @@ def test_a_failed_run_tells_that_and_no_counts(tmp_path: Path) -> None:
     assert "beamcap_exit_status" in names
     assert "beamcap_images" not in names
     assert not (tmp_path / "metrics.prom").exists()
+
+
+def test_a_command_that_is_refused_tells_that_and_touches_nothing_of_others(
+    tmp_path: Path,
+) -> None:
+    output, place = tmp_path / "out", tmp_path / "textfile" / "beamcap.prom"
+    flags = argparse.Namespace(output=str(output), metrics_file=str(place), dry_run=False)
+
+    def refused() -> dict[str, float]:
+        with (
+            pytest.raises(UsageError, match="there is no folder"),
+            refusals.told("caption", flags),
+        ):
+            raise UsageError("there is no folder\n/photos")
+        return {name: value for (name, _), value in samples(place.read_text()).items()}
+
+    assert refused()["beamcap_exit_status"] == 2
+    assert not output.exists()
+    claims.claim(str(output), {"job": "pipeline.preprocess"}, overwrite=False)
+    before = tree(output)
+    assert refused()["beamcap_success"] == 0
+    assert tree(output) == before
+    # Of last night, and of this command.
+    (output / claims.NAME).write_text('{"job": "pipeline.caption"}')
+    run_report.record(str(output), BOOKS, REJECTS, generation=3, rows=9)
+    run_report.close(str(output), "caption", Exit.DONE, started=time.time())
+    flags.metrics_file = ""
+    with locks.held(str(output)):
+        refused()
+        assert json.loads((output / "run.json").read_text())["exit_status"] == 0
+    refused()
+    report = json.loads((output / "run.json").read_text())
+    assert (report["exit_status"], report["message"]) == (2, "there is no folder /photos")
+    assert "books" not in report
+    assert "beamcap_table_rows" not in (output / "metrics.prom").read_text()
+    assert not (output / locks.NAME).exists()
+    flags.dry_run = True
+    (output / "run.json").unlink()
+    refused()
+    assert not (output / "run.json").exists()
 
 
 @given(st.text(st.sampled_from("ab \\\"\n{},='#é猫"), min_size=1))
