@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.common import options as flags
 from pipeline.common import refusals
-from pipeline.common.performance import Performance
+from pipeline.common.performance import Performance, workers
 from pipeline.preprocessing.settings import Settings
 from transforms import files
 from transforms.commandline import Exit, Parser, count, fraction, positive, run
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     options, beam_options = flags.parse(parser, argv)
     with refusals.told("preprocess", options):
         settings = resolve(options)
-    performance = Performance(options.readers, options.image_seconds)
+    performance = Performance(options.readers, options.image_seconds, workers(beam_options))
 
     from pipeline.common import launch
     from pipeline.preprocessing import job

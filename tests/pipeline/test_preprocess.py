@@ -1,11 +1,16 @@
 """What the flags of pipeline.preprocess come to, before any work."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline import preprocess
+from pipeline.common import launch
+from pipeline.common.performance import Performance
+from pipeline.preprocessing import job
 from pipeline.preprocessing.settings import Settings
+from transforms.commandline import Exit
 from transforms.errors import UsageError
 
 
@@ -86,3 +91,20 @@ def test_lists_are_checked_before_work(folder: Path) -> None:
         assert refusal(f"--test_list={name}") == (
             f"--test_list={folder}/{name}: the list cannot be read ({reason}); check the path"
         )
+
+
+def test_workers_that_share_the_machine_share_its_cores(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Performance] = []
+
+    def start(job: object, build: Callable[..., None], *_: object) -> Exit:
+        build(None, None)
+        return Exit.DONE
+
+    monkeypatch.setattr(launch, "start", start)
+    monkeypatch.setattr(job, "build", lambda *arguments: built.append(arguments[2]))
+    flags = ["--images=photos", "--captions=captions.csv", "--readers=3", "--image_seconds=9"]
+    flags += ["--direct_running_mode=multi_processing", "--direct_num_workers=5"]
+    assert preprocess.main(flags) is Exit.DONE
+    assert built == [Performance(readers=3, image_seconds=9, workers=5)]
