@@ -17,7 +17,7 @@ from pipeline.common.units import UnitReport
 from transforms import images, isolation
 from transforms.captioners import Caption, Captioners
 from transforms.prefetch import ordered_map
-from transforms.rejects import Reject
+from transforms.rejects import Reject, RejectCode
 from transforms.search import seed_of
 from transforms.sources import ImageRef
 
@@ -60,11 +60,15 @@ class CaptionUnit(beam.DoFn):
         for reject in report.rejects:
             beam.metrics.Metrics.counter("beamcap", f"rejects_{reject.code.value}").inc()
         yield report
-        again = {tables.printable(r.key) for r in report.rejects if r.code.retryable}
+        again = {tables.printable(r.key): r.code for r in report.rejects if r.code.retryable}
         for content in unit.contents:
             for entry in content.replaced:
                 if entry.key in again:
-                    yield pvalue.TaggedOutput(compare.KEPT, compare.keep(entry))
+                    kept = compare.keep(entry)
+                    if again[entry.key] is RejectCode.IMAGE_CHANGED:
+                        # The listing may show it unchanged, and the next run is to read it.
+                        kept = dataclasses.replace(kept, modified=0.0)
+                    yield pvalue.TaggedOutput(compare.KEPT, kept)
 
 
 def caption_unit(

@@ -1,14 +1,19 @@
 """What becomes of images by what the listing and the table say of them, before any is read."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.simulations import settings
 from pipeline.captioning import compare
-from pipeline.captioning.elements import Entry
-from transforms.rejects import RejectCode
+from pipeline.captioning.caption_unit import CaptionUnit
+from pipeline.captioning.elements import Content, Entry, Unit
+from pipeline.common import units
+from pipeline.common.performance import Performance
+from pipeline.common.units import UnitReport
+from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef
 
 REF = ImageRef("a.jpg", "/in/a.jpg", 100, 5.0)
@@ -40,3 +45,18 @@ def test_of_two_images_of_one_key_one_is_captioned_and_one_refused() -> None:
     assert (refused.tag, refused.value.code) == (compare.REJECTS, RejectCode.IMAGE_AMBIGUOUS)
     assert refused.value.uri == "/other/a.jpg"
     assert (unread.tag, unread.value) == (compare.UNREAD, (REF, ()))
+
+
+@pytest.mark.parametrize("code", [RejectCode.IMAGE_CHANGED, RejectCode.IMAGE_UNREADABLE])
+def test_an_image_of_other_bytes_is_read_by_the_next_run_whatever_the_listing_shows(
+    code: RejectCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reject = Reject(REF.key, REF.uri, "read", code, "other bytes, of the same size and time")
+    report = UnitReport("captions", "", {}, 0, 0, (reject,), 1)
+    monkeypatch.setattr(units, "once", lambda *_: (report, False))
+    unit = Unit((Content(ENTRY.sha256, (REF,), (ENTRY,)),))
+    captioning = CaptionUnit(settings(str(tmp_path), 10), Performance(1, 60.0))
+    _, kept = captioning.process(unit, 1)
+    assert (kept.tag, kept.value.part, kept.value.counted) == (compare.KEPT, "p", False)
+    carried = dataclasses.replace(ENTRY, size=kept.value.size, modified=kept.value.modified)
+    assert compare.unchanged(REF, carried) is (code is not RejectCode.IMAGE_CHANGED)
