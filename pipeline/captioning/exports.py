@@ -1,5 +1,6 @@
 """What is written beside a captions table for people and other tools, under names that stay."""
 
+import functools
 import hashlib
 import json
 import re
@@ -15,6 +16,8 @@ PAGE = "captions.html"
 # What the page shows, kept so that the next one reads no picture twice.
 THUMBNAILS = "captions.thumbnails.json"
 _CHUNK = 1024 * 1024
+# Gives the rows, and may be asked again.
+_Table = Callable[[], Iterable[dict[str, Any]]]
 NAMES = {"jsonl": "captions.jsonl", "coco": "captions.coco.json"}
 
 
@@ -52,7 +55,7 @@ def write(settings: Settings, manifest: Mapping[str, Any]) -> dict[str, dict[str
     for name in {*NAMES.values(), PAGE, THUMBNAILS} - {*names}:
         files.delete(files.join(output, name))
     written = {
-        name: _stream(files.join(output, name), lines(rows(output, manifest)))
+        name: _stream(files.join(output, name), lines(functools.partial(rows, output, manifest)))
         for name, lines in _FORMATS.items()
         if name in names
     }
@@ -86,26 +89,42 @@ def rows(output: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def image_id(key: str) -> int | str:
-    """Return the `image_id` of COCO's results: the number in COCO's file names, else the stem."""
+    """Return the `image_id` of COCO's results: the number in COCO's file names, else the stem.
+
+    Images that would share it have their keys instead.
+    """
     name = stem(key)
     match = re.fullmatch(r"(?:COCO_\w+_)?0*(\d+)", name)
     return int(match[1]) if match else name
 
 
-def _lines(table: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    for row in table:
+def _lines(table: _Table) -> Iterator[bytes]:
+    for row in table():
         yield _json(row) + b"\n"
 
 
-def _coco(table: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+def _coco(table: _Table) -> Iterator[bytes]:
+    shared = _shared(row["key"] for row in table())
     separator = b"[\n"
-    for row in table:
-        yield separator + _json({"image_id": image_id(row["key"]), "caption": row["caption"]})
+    for row in table():
+        known = image_id(row["key"])
+        result = {"image_id": row["key"] if known in shared else known, "caption": row["caption"]}
+        yield separator + _json(result)
         separator = b",\n"
     yield b"\n]\n"
 
 
-_FORMATS: dict[str, Callable[[Iterable[dict[str, Any]]], Iterator[bytes]]] = {
+def _shared(keys: Iterable[str]) -> set[int | str]:
+    """Return what is the `image_id` or the key of more than one image."""
+    seen: set[int | str] = set()
+    shared: set[int | str] = set()
+    for key in keys:
+        for name in {key, image_id(key)}:
+            (shared if name in seen else seen).add(name)
+    return shared
+
+
+_FORMATS: dict[str, Callable[[_Table], Iterator[bytes]]] = {
     NAMES["jsonl"]: _lines,
     NAMES["coco"]: _coco,
 }

@@ -1,6 +1,7 @@
 """What lies beside a captions table, and when it is to be written again."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,15 @@ def test_exports_are_stale_when_they_are_not_what_was_written_or_is_wanted(tmp_p
 )
 def test_results_have_the_numbers_that_coco_gave_its_images(key: str, number: int | str) -> None:
     assert exports.image_id(key) == number
+
+
+def test_no_two_results_are_of_one_image_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ["a/1.jpg", "b/001.png", "c/7.jpg", "cat.jpg", "d/cat.png", "cat.jpg.jpg", "dog.jpg"]
+    rows = [{"key": key, "caption": f"of {key}"} for key in keys]
+    monkeypatch.setattr(exports, "rows", lambda output, manifest: iter(rows))
+    exports.write(dataclasses.replace(settings(tmp_path), page_images=0), {})
+    results = json.loads((tmp_path / exports.NAMES["coco"]).read_text())
+    assert [result["caption"] for result in results] == [f"of {key}" for key in keys]
+    assert [result["image_id"] for result in results] == [*keys[:2], 7, *keys[3:6], "dog"]
