@@ -1,13 +1,18 @@
 """The cache: what is made of a captioner once, and used again by later commands."""
 
 import contextlib
+import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from transforms import files
+
+# In a folder of the cache: the sizes of its files by their names, written last.
+CONTENTS = "contents.json"
 
 
 def folder(kind: str, digest: str) -> Path:
@@ -29,16 +34,42 @@ def folder(kind: str, digest: str) -> Path:
 def filling(place: Path) -> Iterator[Path]:
     """Yield an empty folder that takes its place at the end; of two processes at once one wins.
 
+    A folder there that is not `filled` any more is replaced.
+
     Raises:
         OSError: the cache cannot be written.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=place.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=place.parent))
+    fresh = temporary / "fresh"
+    fresh.mkdir(mode=stat.S_IRWXU)
     try:
         yield fresh
+        _seal(fresh)
         with contextlib.suppress(OSError):  # Another process was here first.
+            if place.exists() and not filled(place):
+                place.rename(temporary / "broken")
             fresh.rename(place)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    if not place.exists():
+        shutil.rmtree(temporary, ignore_errors=True)
+    if not filled(place):
         raise OSError(f"{place} cannot be written")
+
+
+def filled(place: Path) -> bool:
+    """Whether a folder of the cache has every file that it was filled with, of the same size."""
+    try:
+        sizes = json.loads((place / CONTENTS).read_bytes())
+        return all((place / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
+
+
+def _seal(folder: Path) -> None:
+    """Write a folder's files to the disk, then the list of them."""
+    sizes = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+    files.write_json(str(folder / CONTENTS), sizes)

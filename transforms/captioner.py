@@ -111,7 +111,7 @@ def load_saved_model(folder: str) -> Any:
         if "compact" in manifest:
             weights = manifests.read_file(folder, manifest, compact.WEIGHTS)
             whole = cache.folder("saved_model-1", digest(manifest))
-            if not whole.exists():
+            if not cache.filled(whole):
                 with cache.filling(whole) as fresh:
                     compact.unpack(weights, manifest["compact"], load_encoder(manifest), fresh)
                     if not (fresh / compact.GRAPH).exists():

@@ -81,7 +81,7 @@ def opened(folder: str) -> Iterator[Path]:
             yield place
         return
     place = cache_folder(captioner.digest(manifest))
-    if not place.exists():
+    if not cache.filled(place):
         _fill(place, folder)
     yield place
 

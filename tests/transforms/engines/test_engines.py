@@ -104,10 +104,11 @@ def test_two_threads_fill_the_cache_once(
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(contents, range(2))
     assert first == second
-    assert set(first) == {"encode.onnx", "prepare.onnx", "step.onnx"}
+    assert set(first) == {"encode.onnx", "prepare.onnx", "step.onnx", "contents.json"}
     (kept,) = (tmp_path / "onnx-2").iterdir()
     made = kept.stat().st_mtime_ns
     assert contents(0) == first and kept.stat().st_mtime_ns == made
+    assert [path.name for path in (tmp_path / "onnx-2").iterdir()] == [kept.name]
 
 
 def test_a_model_has_one_conversion(exported: Exported, tmp_path: Path) -> None:
