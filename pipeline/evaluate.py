@@ -1,22 +1,24 @@
 """Score captions against references and write a page to look at. Needs no Beam.
 
 python -m pipeline.evaluate --captions=out/captions --references=captions.token.txt --output=report
+python -m pipeline.evaluate --captions=out/captions --dataset=out/dataset --output=report
 """
 
 import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.evaluating import given
 from pipeline.evaluating.report import MANIFEST, PAGE, Work, left_out, write
 from transforms import annotations, candidates, files, references, sources, text
 from transforms.candidates import Candidate
 from transforms.commandline import Exit, Parser, parse_strictly, run
 from transforms.errors import UsageError
 from transforms.metrics import Scorer
-from transforms.rejects import Reject
+from transforms.splits import SPLITS
 
 PROG = "python -m pipeline.evaluate"
 FORMATS = tuple(name for name in annotations.FORMATS if name != "folders")
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         f" tokenizer {work.tokenizer}",
         file=sys.stderr,
     )
-    for note in left_out(work.joined):
+    for note in left_out(work):
         print(f"evaluate: {note}", file=sys.stderr)
     if options.dry_run:
         return Exit.DONE
@@ -60,6 +62,10 @@ def build_parser() -> Parser:
     add = parser.add_argument
     add("--captions", help=f"what is judged: {candidates.FORMATS}")
     add("--references", help="captions that people wrote, in any format that preprocess reads")
+    add(
+        "--dataset",
+        help="instead of --references, a data set of pipeline.preprocess: its captions of --split",
+    )
     add("--references_format", choices=("auto", *FORMATS), default="auto", help="their format")
     add("--output", help="folder or bucket path to write")
     add(
@@ -67,12 +73,16 @@ def build_parser() -> Parser:
         help="folder of the images, for the page, where the captions' own are not known or gone",
     )
     add("--keys", help="file that lists the images to evaluate, one a line")
-    add("--split", choices=("train", "dev", "test"), help="references of this split alone")
+    add(
+        "--split",
+        choices=SPLITS,
+        help="references of this split alone; those of a data set are of test if it is not named",
+    )
     add(
         "--tokenizer",
         choices=("auto", *text.TOKENIZERS),
         default="auto",
-        help="how words are found; auto goes by the references' script",
+        help="how words are found; auto goes by the references' script, or by the data set",
     )
     add("--overwrite", action="store_true", help="replace a report of other inputs")
     add("--dry_run", action="store_true", help="print what would be evaluated and stop")
@@ -85,49 +95,55 @@ def resolve(options: argparse.Namespace) -> Work:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    for name, example in (
-        ("captions", "out/captions"),
-        ("references", "captions.token.txt"),
-        ("output", "out/report"),
-    ):
-        if not getattr(options, name):
-            raise UsageError(f"--{name} is missing: for example --{name}={example}")
+    _check_flags(options)
     if options.images:
         options.images = files.absolute(options.images)
         sources.check(options.images, "--images")
     _check_output(options)
     listed = _listed(options.keys) if options.keys else None
     judged = candidates.read(options.captions)
-    form, head = annotations.check(files.open_read, options.references, options.references_format)
-    malformed: list[Reject] = []
-    joined = references.join(
-        judged,
-        _annotations(options.references, form, malformed),
-        only=listed,
-        split=options.split,
-    )
-    if malformed:
-        joined.counts["references_malformed"] = len(malformed)
+    if options.dataset:
+        written = given.of_dataset(options.dataset, options.split, judged)
+    else:
+        written = given.of_file(options.references, options.references_format)
+    joined = references.join(judged, written.annotations, only=listed, split=options.split)
+    if written.malformed:
+        joined.counts["references_malformed"] = len(written.malformed)
         joined.examples["references_malformed"] = [
-            reject.message for reject in malformed[: references.EXAMPLES]
+            reject.message for reject in written.malformed[: references.EXAMPLES]
         ]
     if not joined.references:
-        raise UsageError(_nothing_in_common(options, judged, head))
-    tokenizer = options.tokenizer
-    if tokenizer == "auto":
-        tokenizer = text.choose_tokenizer(c for item in head for c in item.captions)
+        raise UsageError(_nothing_in_common(options, judged, written))
+    tokenizer = written.tokenizer if options.tokenizer == "auto" else options.tokenizer
     return Work(
         judged,
         [candidate for candidate in judged if candidate.key in joined.references],
         joined,
         tokenizer,
-        {**_configuration(options), "references_format": form, "tokenizer": tokenizer},
+        {**_configuration(options), "references_format": written.format, "tokenizer": tokenizer},
     )
 
 
+def _check_flags(options: argparse.Namespace) -> None:
+    """Refuse flags that are missing or do not go together, and settle a data set's split."""
+    for name, example in (
+        ("captions", "--captions=out/captions"),
+        ("references", "--references=captions.token.txt, or --dataset=out/dataset"),
+        ("output", "--output=out/report"),
+    ):
+        if not (getattr(options, name) or (name == "references" and options.dataset)):
+            raise UsageError(f"--{name} is missing: for example {example}")
+    if options.dataset:
+        if options.references:
+            raise UsageError("--references and --dataset: a report is against one; leave one out")
+        if options.references_format != "auto":
+            raise UsageError("--references_format is for --references: leave it out with --dataset")
+        options.split = options.split or "test"
+
+
 def _configuration(options: argparse.Namespace) -> dict[str, str | None]:
-    names = ("captions", "references", "references_format", "images", "keys", "split", "tokenizer")
-    return {name: getattr(options, name) for name in names}
+    names = ("captions", "references", "references_format", "dataset", "images", "keys", "split")
+    return {name: getattr(options, name) for name in (*names, "tokenizer")}
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -144,11 +160,12 @@ def _check_output(options: argparse.Namespace) -> None:
         raise UsageError(f"{path}: this is no report; name another --output") from error
     ours = _configuration(options)
     # What the earlier report resolved from `auto` may stand for the same inputs.
-    for name in ("captions", "references", "keys", "split"):
-        if there.get(name) != ours[name]:
+    for name in ("captions", "references", "dataset", "keys", "split"):
+        if (value := there.get(name)) != ours[name]:
+            flag = f"without --{name}" if value is None else f"with --{name}={value}"
             raise UsageError(
-                f"--output={output}: there is a report with --{name}={there.get(name)}; name"
-                " another --output, or add --overwrite"
+                f"--output={output}: there is a report {flag}; name another --output, or add"
+                " --overwrite"
             )
 
 
@@ -159,27 +176,24 @@ def _listed(path: str) -> list[str]:
     return names
 
 
-def _annotations(path: str, form: str, malformed: list[Reject]) -> Iterator[annotations.Annotation]:
-    for item in annotations.read(files.open_read, path, form):
-        if isinstance(item, Reject):
-            malformed.append(item)
-        else:
-            yield item
-
-
 def _nothing_in_common(
     options: argparse.Namespace,
     judged: Sequence[Candidate],
-    head: Sequence[annotations.Annotation],
+    written: given.Given,
 ) -> str:
     limits = [f"--{name}={getattr(options, name)}" for name in ("keys", "split")]
     limits = [limit for limit in limits if not limit.endswith("=None")]
+    remedy = (
+        "caption the images of the data set"
+        if options.dataset
+        else "give the references of the same images"
+    )
     return (
         f"no caption in {options.captions} (such as {judged[0].key}) has references in"
-        f" {options.references}"
-        + (f" (such as {head[0].name})" if head else "")
+        f" {options.dataset or options.references}"
+        + (f" (such as {written.annotations[0].name})" if written.annotations else "")
         + (f" within {' and '.join(limits)}" if limits else "")
-        + ": give the references of the same images, by the same names"
+        + f": {remedy}, by the same names"
     )
 
 

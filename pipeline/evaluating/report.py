@@ -9,7 +9,16 @@ from collections.abc import Collection
 from importlib import metadata
 from typing import Any
 
-from transforms import candidates, captions_table, files, manifests, references, sources, text
+from transforms import (
+    candidates,
+    captions_table,
+    dataset,
+    files,
+    manifests,
+    references,
+    sources,
+    text,
+)
 from transforms.candidates import Candidate
 from transforms.matching import Matcher
 from transforms.metrics import Result
@@ -85,7 +94,7 @@ def write(
                 Metric(name, result.scores[name], floor.scores[name]) for name in result.scores
             ],
             floor_caption=constant,
-            notes=[*result.notes, *left_out(work.joined)],
+            notes=[*result.notes, *left_out(work)],
             cider=[result.cider[candidate.key] for candidate in work.chosen],
             sections=_sections(work, result, find_images(images, work.judged)),
             software=software,
@@ -112,10 +121,13 @@ def write(
     files.write_json(files.join(output, MANIFEST), manifest)
 
 
-def left_out(joined: references.Joined) -> list[str]:
+def left_out(work: Work) -> list[str]:
     """Return a line for each kind of name that found no partner."""
+    joined, split = work.joined, work.configuration["split"]
     lines = []
     for kind, words in LEFT_OUT.items():
+        if split and kind == "captions_without_references":
+            words += f" in the split {split}"
         if count := joined.counts.get(kind):
             names = ", ".join(joined.examples[kind])
             more = ", …" if count > len(joined.examples[kind]) else ""
@@ -130,7 +142,7 @@ def _facts(work: Work) -> dict[str, str]:
         "References": f"{counts['references']:,}",
         "Tokenizer": work.tokenizer,
         "Captions": str(flags["captions"]),
-        "References from": str(flags["references"]),
+        "References from": str(flags["references"] or flags["dataset"]),
     } | {name.capitalize(): str(flags[name]) for name in ("split", "keys") if flags[name]}
 
 
@@ -216,12 +228,14 @@ def _software() -> dict[str, str]:
 
 
 def _inputs(configuration: dict[str, str | None]) -> dict[str, str]:
-    """Return the sha256 of each input file; of a captions directory, that of its manifest."""
+    """Return the sha256 of each input file; of a directory, that of its manifest."""
     found = {}
-    for name in ("captions", "references", "keys"):
+    for name in ("captions", "references", "dataset", "keys"):
         path = configuration[name]
         if path is not None:
             if name == "captions" and candidates.is_table(path):
                 path = files.join(path, captions_table.MANIFEST)
+            elif name == "dataset":
+                path = files.join(path, dataset.MANIFEST)
             found[name] = hashlib.sha256(files.read_bytes(path)).hexdigest()
     return found
