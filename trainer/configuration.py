@@ -92,14 +92,14 @@ class Configuration:
     finetune_from_epoch: int = _option(
         2, "epochs before those blocks learn too", parse=commandline.count
     )
-    dropout: float = _option(0.5, "share of words' and outputs' elements dropped", parse=_share)
+    dropout: float = _option(0.4, "share of words' and outputs' elements dropped", parse=_share)
     variational_dropout: bool = _option(
         False, "drop the same elements of words and outputs throughout a caption"
     )
     recurrent_dropout: float = _option(
         0.0, "share of a recurrent state's elements dropped throughout a caption", parse=_share
     )
-    feature_dropout: float = _option(0.3, "share of the image's elements dropped", parse=_share)
+    feature_dropout: float = _option(0.2, "share of the image's elements dropped", parse=_share)
     label_smoothing: float = _option(
         0.1, "probability spread over all words in the loss", parse=_share
     )
@@ -120,11 +120,11 @@ class Configuration:
     xla: bool = _option(
         False, "compile the steps of training with XLA, for GPUs; batches are padded for it"
     )
-    epochs: int = _option(15, "passes over the training images", parse=commandline.positive)
+    epochs: int = _option(8, "passes over the training images", parse=commandline.positive)
     batch_images: int = _option(
-        64, "images in a batch, with all their captions", parse=commandline.positive
+        32, "images in a batch, with all their captions", parse=commandline.positive
     )
-    learning_rate: float = _option(1e-3, "highest learning rate", parse=commandline.amount)
+    learning_rate: float = _option(2e-3, "highest learning rate", parse=commandline.amount)
     schedule: str = _option(
         "cosine",
         "how the learning rate falls: with a cosine to 0, by 0.8 an epoch, or not",

@@ -34,7 +34,7 @@ def parser() -> commandline.Parser:
         action="append",
         default=[],
         metavar="NAME:VALUES",
-        help="setting with what to try, such as units:128,256,512 or dropout:0.2..0.6 or"
+        help="setting with what to try, such as units:128,256,512 or dropout:0.0..0.5 or"
         " learning_rate:1e-4..3e-3:log; may be repeated (default: " + " ".join(space.DEFAULT) + ")",
     )
     result.add_argument(

@@ -1,7 +1,7 @@
 """What a search tries: names of the configuration's fields with their values or ranges.
 
 units:128,256,512          one of these
-dropout:0.2..0.6           any number between
+dropout:0.0..0.5           any number between
 learning_rate:1e-4..3e-3:log   likewise, evenly over the orders of magnitude
 layers:1..3                any whole number
 convolutions:32-64,32-64-128   lists have hyphens within
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT = (
     "units:128,256,512",
     "layers:1,2",
-    "dropout:0.2..0.6",
+    "dropout:0.0..0.5",
     "learning_rate:3e-4..3e-3:log",
 )
 _BOOLEANS = {"true": True, "false": False}

@@ -117,7 +117,7 @@ def test_what_has_an_effect_in_no_trial_is_refused():
     late = Configuration(finetune_from_epoch=15)
     with pytest.raises(UsageError, match=r"^--cnn_learning_rate is for a --finetune_from_epoch"):
         space.check_useful(late, [space.parse("units:1..9")], ["cnn_learning_rate"], cut=True)
-    epochs = space.parse("finetune_from_epoch:14..20")
+    epochs = space.parse("finetune_from_epoch:7..20")
     space.check_useful(Configuration(), [epochs], ["cnn_learning_rate"], cut=True)
     dropout = space.parse("dropout:0,0.1,0.2")
     space.check_useful(Configuration(dropout=0.0), [dropout], ["variational_dropout"], cut=True)

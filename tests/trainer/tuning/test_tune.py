@@ -1,5 +1,6 @@
 """python -m trainer.tune as its users run it, on a toy."""
 
+import dataclasses
 import json
 import shlex
 
@@ -8,7 +9,9 @@ import tensorflow as tf
 
 from tests.trainer import toy
 from trainer import finetuning, task, tune
+from trainer.configuration import Configuration
 from trainer.model import Captioner
+from trainer.presets import DEFAULT, resolve
 from trainer.tuning.objective import Outcome, Part
 from transforms.commandline import Exit
 from transforms.errors import JobError, UsageError
@@ -71,7 +74,9 @@ def test_the_command_line_trains_what_was_found(output, data):
     assert parsed["dataset"] == data
     for name, value in best["settings"].items():
         assert parsed[name] == value
-    assert (parsed["decoder"], parsed["epochs"], parsed["averaging"]) == ("gru", 8, 0)
+    fields = {field.name for field in dataclasses.fields(Configuration)}
+    found = resolve(DEFAULT, {name: parsed[name] for name in fields & parsed.keys()})
+    assert (found.decoder, found.epochs, found.averaging) == ("gru", 8, 0)
 
 
 def test_the_page_shows_every_trial_and_escapes(output):
