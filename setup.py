@@ -75,7 +75,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "trainer*", "transforms*"]),
     package_data={
-        "transforms": ["shipped/*/*", "shipped/*/saved_model/*"],
+        "transforms": ["shipped/*/*"],
         "transforms.pages": ["templates/*"],
     },
     install_requires=pinned(REQUIRES),
