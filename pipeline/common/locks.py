@@ -119,7 +119,11 @@ class Store(Protocol):
 
 @contextlib.contextmanager
 def held(
-    output: str, wait_seconds: float = 0, end: Callable[[], None] = lambda: None
+    output: str,
+    wait_seconds: float = 0,
+    end: Callable[[], None] = lambda: None,
+    *,
+    watch: bool = True,
 ) -> Iterator[Hold]:
     """Hold the lock of an output while the block runs.
 
@@ -127,6 +131,8 @@ def held(
         output: the job's; a local folder is made if it is not there.
         wait_seconds: how long to wait for another run to end.
         end: called by another thread if the lock is lost, to raise KeyboardInterrupt in this one.
+        watch: take the time to see whether a run elsewhere is dead that looks so; without it,
+            such a run counts as alive.
 
     Raises:
         JobError: another run holds it and did not end in time, or took it over while this one
@@ -137,7 +143,7 @@ def held(
         print(f"{output}: no lock is kept in this kind of store", file=sys.stderr)
         yield Hold(output)
         return
-    owner = _take(store, output, wait_seconds)
+    owner = _take(store, output, wait_seconds, watch)
     done, lost = threading.Event(), threading.Event()
 
     def lose() -> None:
@@ -166,7 +172,7 @@ def _lost(output: str) -> str:
     return f"{output}: another run took the output over while this one was stopped"
 
 
-def _take(store: Store, output: str, wait_seconds: float) -> Owner:
+def _take(store: Store, output: str, wait_seconds: float, watch: bool = True) -> Owner:
     deadline = time.monotonic() + wait_seconds
     token = uuid.uuid4().hex
     told = False
@@ -185,9 +191,9 @@ def _take(store: Store, output: str, wait_seconds: float) -> Owner:
         if found is not None and found[0].token == token:
             # It was written, the answer got lost, and the client tried again.
             return found[0]
-        if found is None or found[0].dead(now):
-            if found is not None and not found[0].here and _is_renewed(store, output, *found):
-                continue
+        if found is None or (
+            found[0].dead(now) and not _may_live(store, output, *found, watch=watch)
+        ):
             if store.write(owner, None if found is None else found[1]):
                 if found is not None:
                     print(f"{output}: took over from a dead run ({found[0]})", file=sys.stderr)
@@ -204,13 +210,15 @@ def _take(store: Store, output: str, wait_seconds: float) -> Owner:
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
-def _is_renewed(store: Store, output: str, owner: Owner, version: Any) -> bool:
-    """Watch a lock from elsewhere that looks dead, and return whether it changes."""
+def _may_live(store: Store, output: str, owner: Owner, version: Any, *, watch: bool) -> bool:
+    """Whether the run of a lock that looks dead may live: of one elsewhere, as clocks differ."""
+    if owner.here or not watch:
+        return not owner.here
     seconds = BEATS_TO_WATCH * BEAT_SECONDS
     print(f"{output}: watching for {seconds:g} s whether a run lives ({owner})", file=sys.stderr)
     time.sleep(seconds)
     found = store.read()
-    return found is None or found[1] != version
+    return found is not None and found[1] != version
 
 
 def _beat(store: Store, owner: Owner, done: threading.Event, lose: Callable[[], None]) -> None:

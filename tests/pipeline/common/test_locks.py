@@ -113,8 +113,15 @@ def test_a_lock_of_a_machine_whose_clock_is_slow_is_left_to_it(
             path.unlink()
 
     monkeypatch.setattr(locks.time, "sleep", sleep)
-    owner = locks._take(locks._Folder(tmp_path), str(tmp_path), 0)
-    assert slept == [locks.BEATS_TO_WATCH * 0.02] * 3
+    watch = locks.BEATS_TO_WATCH * 0.02
+    with pytest.raises(JobError, match="another run is at work"), locks.held(str(tmp_path)):
+        pass
+    assert slept == [watch]
+    with pytest.raises(JobError), locks.held(str(tmp_path), watch=False):
+        pass
+    assert slept == [watch]
+    owner = locks._take(locks._Folder(tmp_path), str(tmp_path), 3600)
+    assert slept == [watch, watch, locks.POLL_SECONDS]
     assert locks.Hold(str(tmp_path), owner.token).stands()
 
 
