@@ -61,7 +61,7 @@ def filled(place: Path) -> bool:
     try:
         sizes = json.loads((place / CONTENTS).read_bytes())
         return all((place / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):  # Not there, or not what was written.
         return False
 
 

@@ -79,7 +79,7 @@ def is_of(output: str, job: str) -> bool:
         held = json.loads(files.read_if_there(files.join(output, NAME)) or b"{}")
     except ValueError:
         return False
-    return held.get("job") == f"pipeline.{job}"
+    return isinstance(held, dict) and held.get("job") == f"pipeline.{job}"
 
 
 def _existing(output: str) -> Iterator[str]:

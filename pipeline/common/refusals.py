@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from transforms.errors import JobError
+from transforms.errors import JobError, UsageError
 from transforms.files import absolute
 
 
@@ -54,10 +54,10 @@ def tell(
         with contextlib.ExitStack() as stack:
             if not locked and claims.is_of(output, job):
                 # A folder of something else is left as it is, without a lock as well.
-                stack.enter_context(locks.held(output))
+                stack.enter_context(locks.held(output, watch=False))
             run_report.refuse(output, job, error, started, metrics_file)
     except JobError:
         # The run that has the output tells of itself.
         pass
-    except OSError as fault:
+    except (OSError, UsageError) as fault:
         print(f"{job}: the metrics cannot be written: {fault}", file=sys.stderr)
