@@ -212,8 +212,10 @@ def _take(store: Store, output: str, wait_seconds: float, watch: bool = True) ->
 
 def _may_live(store: Store, output: str, owner: Owner, version: Any, *, watch: bool) -> bool:
     """Whether the run of a lock that looks dead may live: of one elsewhere, as clocks differ."""
-    if owner.here or not watch:
-        return not owner.here
+    if owner.here:
+        return False
+    if not watch:
+        return True
     seconds = BEATS_TO_WATCH * BEAT_SECONDS
     print(f"{output}: watching for {seconds:g} s whether a run lives ({owner})", file=sys.stderr)
     time.sleep(seconds)
