@@ -49,10 +49,7 @@ def check(output: str, configuration: dict[str, Any], overwrite: bool) -> bool:
                 " choose another or an empty one"
             )
         return False
-    try:
-        held = json.loads(content)
-    except ValueError:
-        held = {}
+    held = _held(content)
     if held == wanted:
         return True
     if held.get("job") != wanted["job"]:
@@ -75,11 +72,17 @@ def is_of(output: str, job: str) -> bool:
     Raises:
         OSError: the store does not answer.
     """
+    content = files.read_if_there(files.join(output, NAME))
+    return content is not None and _held(content).get("job") == f"pipeline.{job}"
+
+
+def _held(content: bytes) -> dict[str, Any]:
+    """Return what a claim says; nothing where it is damaged."""
     try:
-        held = json.loads(files.read_if_there(files.join(output, NAME)) or b"{}")
+        held = json.loads(content)
     except ValueError:
-        return False
-    return isinstance(held, dict) and held.get("job") == f"pipeline.{job}"
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def _existing(output: str) -> Iterator[str]:

@@ -107,8 +107,7 @@ def launch(
         try:
             claims.claim(job.output, job.configuration, job.overwrite)
         except UsageError as error:
-            told = (job.output, job.name, error, started, job.metrics_file)
-            refusals.tell(*told, locked=True)
+            refusals.tell(job.output, job.name, error, started, job.metrics_file, locked=True)
             raise
         run_report.forget(job.output)
         status, message = Exit.FAILED, "interrupted"
@@ -117,8 +116,7 @@ def launch(
                 _run(lambda pipeline: build(pipeline, hold), options)
             status, message = _close(job), ""
         except Exception as error:
-            status = Exit.WRONG_USAGE if isinstance(error, UsageError) else Exit.FAILED
-            message = " ".join(str(error).split())
+            status, message = run_report.outcome(error)
             raise
         finally:
             _report(job, hold, status, started, message)

@@ -82,14 +82,19 @@ def refuse(output: str, job: str, error: Exception, started: float, metrics_file
         started: as in `close`.
         metrics_file: likewise.
     """
-    status = Exit.WRONG_USAGE if isinstance(error, UsageError) else Exit.FAILED
-    message = " ".join(str(error).split())
+    status, message = outcome(error)
     if claims.is_of(output, job):
         forget(output)
         close(output, job, status, started, message, metrics_file)
     elif metrics_file:
         _, text = _told({}, output, job, status, started, message)
         files.write_bytes(metrics_file, text)
+
+
+def outcome(error: Exception) -> tuple[Exit, str]:
+    """Return the status of a run that an error ended, and the error in one line."""
+    status = Exit.WRONG_USAGE if isinstance(error, UsageError) else Exit.FAILED
+    return status, " ".join(str(error).split())
 
 
 def _told(

@@ -152,6 +152,14 @@ def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_a_damaged_claim_is_nobody_s(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / claims.NAME).write_bytes(content)
+    assert not claims.is_of(str(tmp_path), "caption")
+    with pytest.raises(UsageError, match="holds the output of None"):
+        claims.claim(str(tmp_path), {"job": "a"}, overwrite=True)
+
+
 def test_progress_tells_rate_share_and_time_left() -> None:
     counts = {"total": 1000, "done": 240, "rejected": 10, "resumed": 250}
     assert progress.line("caption", counts, 5.0) == (
