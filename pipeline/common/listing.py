@@ -56,7 +56,8 @@ def expand(named: tuple[bytes, Iterable[File]]) -> Iterator[Any]:
     How many both are goes to `counts`: to count the collections, the local runner would hold a
     copy of them.
     """
-    file = min(named[1], key=lambda file: (file.key, file.size, file.kind))
+    # A source that takes the file, as a glob does, counts before one that refuses it.
+    file = min(named[1], key=lambda file: (file.key, file.size, file.refusal is not None))
     count = 0
     for item in sources.expand(file):
         count += 1

@@ -11,7 +11,7 @@ from transforms import files
 from transforms.errors import UsageError
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import lists, names, parquets, tars, tfrecords, zips
-from transforms.sources.members import FOLDER, File
+from transforms.sources.members import File
 from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
 
 _WILDCARD = re.compile(r"[*?\[]")
@@ -74,21 +74,24 @@ def find(spec: str, prefix: str = "") -> Iterator[File]:
     refused: list[File] = []
 
     def refuse(path: str, error: OSError) -> None:
-        key, problem = _below(prefix, path[start:]), error.strerror or str(error)
-        refused.append(File(key, path, -1, 0.0, FOLDER, problem=problem))
+        key, why = _below(prefix, path[start:]), error.strerror or str(error)
+        refusal = (RejectCode.IMAGE_UNREADABLE, why)
+        refused.append(File(key, path, -1, 0.0, names.REFUSED, refusal=refusal))
 
     for info in files.list_files(root, lambda path: _leads_on(path[start:], pattern), refuse):
-        key = info.path[start:]
+        key, refusal = info.path[start:], None
         kind = names.kind_of(key)
         if matches is not None:
             wanted = matches.fullmatch(key) is not None
             kind = names.IMAGE if kind in (None, names.LIST) else kind
         else:
-            if kind is None and names.unsupported_format(key):
-                kind = names.UNSUPPORTED
+            if kind is None and (refusal := names.format_refusal(key)):
+                kind = names.REFUSED
             wanted = kind not in (None, names.LIST) and not names.is_hidden(key)
         if wanted and kind is not None:
-            yield File(_below(prefix, key), info.path, info.size, info.modified, kind)
+            yield File(
+                _below(prefix, key), info.path, info.size, info.modified, kind, refusal=refusal
+            )
     yield from refused
 
 
@@ -101,12 +104,8 @@ def expand(file: File, max_bytes: int = MAX_BYTES) -> Iterator[ImageRef | Reject
         file: as `find` yields it.
         max_bytes: the largest image that is taken.
     """
-    if file.kind == names.UNSUPPORTED:
-        code, message = RejectCode.IMAGE_FORMAT_UNSUPPORTED, names.unsupported_format(file.uri)
-        yield file.reject(SourceError(code, message or ""))
-        return
-    if file.kind == FOLDER:
-        yield file.reject(SourceError(RejectCode.IMAGE_UNREADABLE, file.problem))
+    if file.refusal is not None:
+        yield file.reject(SourceError(*file.refusal))
         return
     try:
         if file.size < 0:
@@ -181,7 +180,7 @@ def _below(prefix: str, key: str) -> str:
 def _is_file(spec: str) -> bool:
     if files.is_remote(spec):
         # A bucket has no folders to ask for: a name that looks like a file is one.
-        known = names.kind_of(spec) or names.unsupported_format(spec)
+        known = names.kind_of(spec) or names.format_refusal(spec)
         return not spec.endswith("/") and known is not None
     return Path(spec).is_file()
 

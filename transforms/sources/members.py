@@ -8,8 +8,6 @@ from transforms.rejects import Reject, RejectCode
 from transforms.sources import names
 from transforms.sources.reference import ImageRef, SourceError, Span, ZipMember
 
-# The kind of a folder that cannot be listed.
-FOLDER = "folder"
 # Beside the image of a WebDataset sample there is at least one of these.
 _COMPANIONS = frozenset({"json", "txt", "cls", "caption", "text"})
 
@@ -24,10 +22,9 @@ class File(Pickled):
         uri: where it is read.
         size: bytes, -1 where it has not been looked at.
         modified: seconds since 1970, 0 where the store has none.
-        kind: `image`, `unsupported` for a picture that is refused by its suffix, a kind of archive,
-            or `FOLDER`.
+        kind: `image`, a kind of archive, or `refused`.
         named: whether somebody named it, so that an archive must hold images.
-        problem: why a folder cannot be listed.
+        refusal: why it is refused, of the kind `refused`.
     """
 
     key: str
@@ -36,7 +33,7 @@ class File(Pickled):
     modified: float
     kind: str
     named: bool = False
-    problem: str = ""
+    refusal: tuple[RejectCode, str] | None = None
 
     def inside(self, name: str) -> str:
         """Return the key of a member."""
@@ -70,7 +67,7 @@ class Member:
 def is_wanted(name: str) -> bool:
     """Whether a member is an image by its name, as files of a folder are, read or not."""
     name = name.replace("\\", "/").rstrip("/")
-    picture = names.kind_of(name) == names.IMAGE or names.unsupported_format(name)
+    picture = names.kind_of(name) == names.IMAGE or names.format_refusal(name)
     return bool(picture) and not names.is_hidden(name)
 
 
@@ -90,9 +87,7 @@ def references(
     samples = _samples(companions)
     shown = {_sample(name) for name in last if name.count(".", name.rfind("/") + 1) == 1} & samples
     for name, member in found:
-        refusal = member.refusal or names.refusal(name)
-        if refusal is None and (message := names.unsupported_format(name)) is not None:
-            refusal = (RejectCode.IMAGE_FORMAT_UNSUPPORTED, message)
+        refusal = member.refusal or names.refusal(name) or names.format_refusal(name)
         if refusal is None and last[name] is not member:
             refusal = (RejectCode.MEMBER_DUPLICATE, "a later member has the same name")
         if refusal is None and _sample(name) in shown and "." in name[len(_sample(name)) + 1 :]:

@@ -33,7 +33,8 @@ _UNSUPPORTED = {
     for suffix in suffixes.split()
 }
 IMAGE = "image"
-UNSUPPORTED = "unsupported"
+# The kind of what is refused unopened: a picture in a format that is not read, or a folder.
+REFUSED = "refused"
 LIST = "list"
 # Kinds of archives, with what their names end in.
 _KINDS = (
@@ -61,10 +62,10 @@ def kind_of(name: str) -> str | None:
     return next((kind for kind, pattern in _KIND if pattern.fullmatch(name)), None)
 
 
-def unsupported_format(name: str) -> str | None:
+def format_refusal(name: str) -> tuple[RejectCode, str] | None:
     """Return why a picture is refused by its suffix alone, None for any other file."""
     found = _UNSUPPORTED.get(PurePosixPath(name).suffix.lower())
-    return None if found is None else unsupported(found)
+    return None if found is None else (RejectCode.IMAGE_FORMAT_UNSUPPORTED, unsupported(found))
 
 
 def without_archive(name: str) -> str:

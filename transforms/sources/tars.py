@@ -59,7 +59,7 @@ def has_image(archive: File) -> bool:
             return any(
                 info.isreg()
                 and members.is_wanted(info.name)
-                and not names.unsupported_format(info.name)
+                and not names.format_refusal(info.name)
                 for info in _walk(stream)
             )
     except SourceError:
