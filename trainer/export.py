@@ -12,6 +12,7 @@ from typing import Any
 from trainer import model_card, training_page
 from trainer import ngrams as train_ngrams
 from trainer.configuration import Configuration
+from trainer.loop import better
 from trainer.model import Captioner
 from trainer.self_critical import SELF_CRITICAL
 from transforms import captioner, encoders, files, manifests, ngrams
@@ -167,10 +168,12 @@ def _finetuned(
         return configuration.finetunes(best - 1)
     if configuration.finetunes(best - 1, self_critical=True):
         return True
-    # Self-critical training began with the best weights of what came before it: the first that
-    # were as good, but the last where none was any good.
-    before = [(row["dev_cider"], row["epoch"]) for row in history if row["phase"] != SELF_CRITICAL]
-    _, start = max(before, key=lambda each: each if each[0] == 0 else (each[0], -each[1]))
+    # Self-critical training began with the best weights of what came before it.
+    start, best_score = 0, -1.0
+    for row in history:
+        if row["phase"] != SELF_CRITICAL and better(row["dev_cider"], best_score):
+            start, best_score = row["epoch"], row["dev_cider"]
+    assert start, "self-critical training has cross-entropy before it"
     return configuration.finetunes(start - 1)
 
 

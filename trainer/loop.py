@@ -181,8 +181,7 @@ class Trainer:
             score = self._replicas.agree(self._evaluate())
             state.epoch += 1
             state.phase_epoch += 1
-            # As long as all is wrong, what learned longer is better.
-            if score > state.best_score or score == state.best_score == 0:
+            if better(score, state.best_score):
                 state.best_score, state.best_epoch = score, state.epoch
                 self._best = [weight.numpy() for weight in self._updates.weights]
         seconds = time.monotonic() - start
@@ -234,6 +233,12 @@ class Trainer:
                 variable.assign(arrays[f"{group}/{n}"])
         self._best = [arrays[f"best/{n}"] for n in range(len(self._best))]
         return State(**state)
+
+
+def better(score: float, best: float) -> bool:
+    """Whether an epoch of a dev CIDEr is kept in the place of the best one before it."""
+    # As long as all is wrong, what learned longer is better.
+    return score > best or score == best == 0
 
 
 def _figure(row: Row) -> str:
