@@ -18,7 +18,6 @@ from pipeline.common.units import UnitReport
 from transforms import captions_table, files, manifests
 from transforms.rejects import Reject
 
-REJECTS = "rejects.parquet"
 FOLDERS = (*parts.FOLDERS, "rejects", "generations", units.JOURNAL)
 
 
@@ -65,13 +64,13 @@ def commit(
         captions={},
     )
     books.check()
-    facts = tables.write_rejects(files.join(output, REJECTS), rejects)
+    facts = tables.write_rejects(files.join(output, tables.REJECTS), rejects)
     made = table(reports, remade)
     for part in merged:
         made = {name: made[name] for name in made if name not in part.replaced}
         made[part.name] = part.part
     if not any(part.entry["rows"] for part in made.values()):
-        raise none_left(listed, rejects, files.join(output, REJECTS))
+        raise none_left(listed, rejects, files.join(output, tables.REJECTS))
     name = f"rejects/{units.digest('rejects-1', facts['sha256'])}.parquet"
     tables.write_rejects(files.join(output, name), rejects)
     manifest = _manifest(settings, made, {name: facts}, books, rejects)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from transforms import files
 from transforms.rejects import Reject
 
+REJECTS = "rejects.parquet"
 REJECTS_SCHEMA = pa.schema(
     [
         ("key", pa.string()),

@@ -21,7 +21,7 @@ from transforms.joining import Lost
 from transforms.rejects import Reject, RejectCode
 from transforms.splits import SPLITS
 
-REJECTS = "rejects.parquet"
+DUPLICATES = "duplicates.parquet"
 # Those of a run that failed on a finished data set, whose manifest names the others.
 FAILED = "rejects.failed.parquet"
 DUPLICATES_SCHEMA = pa.schema(
@@ -63,8 +63,8 @@ def commit(
     output = settings.output
     manifest = files.join(output, dataset.MANIFEST)
     replaces = files.exists(manifest)
-    refused = files.join(output, FAILED if replaces else REJECTS)
-    tables.write_rejects(refused, rejects)
+    refused = files.join(output, FAILED if replaces else tables.REJECTS)
+    rejected = tables.write_rejects(refused, rejects)
     books = balance(reports, lost, copies, listed, captions_read)
     if not books.images["done"]:
         raise none_left(listed, rejects, refused)
@@ -88,10 +88,12 @@ def commit(
     }
     hold.check()
     # From here on to its manifest, a data set that was there is not whole.
+    if replaces:
+        rejected = tables.write_rejects(files.join(output, tables.REJECTS), rejects)
     written = {
-        REJECTS: tables.write_rejects(files.join(output, REJECTS), rejects),
-        "duplicates.parquet": tables.write(
-            files.join(output, "duplicates.parquet"), DUPLICATES_SCHEMA, map(_copy_row, copies)
+        tables.REJECTS: rejected,
+        DUPLICATES: tables.write(
+            files.join(output, DUPLICATES), DUPLICATES_SCHEMA, map(_copy_row, copies)
         ),
         dataset.VOCABULARY: files.write_bytes(
             files.join(output, dataset.VOCABULARY), vocabulary.to_text().encode()
