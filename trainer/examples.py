@@ -26,7 +26,7 @@ def check_readable(folder: str) -> None:
     Raises:
         UsageError: with the remedy.
     """
-    scheme = folder.split("://", 1)[0] if files.is_remote(folder) else ""
+    scheme = files.scheme(folder)
     if scheme not in tf.io.gfile.get_registered_schemes():
         raise UsageError(
             f"{folder}: TensorFlow, which reads what is trained on, does not know {scheme}://:"

@@ -132,8 +132,7 @@ def choose(specs: Sequence[str], count: int, size: tuple[int, int]) -> np.ndarra
     listed = [(n, ref) for n, spec in enumerate(specs) for ref in sources.list_images(spec)]
 
     def place(each: tuple[int, ImageRef]) -> bytes:
-        text = f"{each[0]} {each[1].key}"
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+        return hashlib.sha256(files.encoded(f"{each[0]} {each[1].key}")).digest()
 
     chosen = [ref for _, ref in sorted(listed, key=place)[:count]]
 

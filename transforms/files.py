@@ -52,6 +52,21 @@ def absolute(path: str) -> str:
     return path if is_remote(path) else str(Path(path).expanduser().absolute())
 
 
+def scheme(path: str) -> str:
+    """Return what the paths of a store begin with, such as `gs`; nothing for a local path."""
+    return path.split("://", 1)[0] if is_remote(path) else ""
+
+
+def encoded(name: str) -> bytes:
+    """Return a name as bytes, those that are no text as they were on the disk."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def decoded(name: bytes) -> str:
+    """Return the name that `encoded` was given."""
+    return name.decode("utf-8", "surrogateescape")
+
+
 def join(folder: str, *parts: str) -> str:
     """Join a folder and the parts of a path below it, with forward slashes."""
     return "/".join([folder.rstrip("/"), *parts])
@@ -78,7 +93,7 @@ def open_random(path: str) -> BinaryIO:
 
     Otherwise the clients of stores fetch 16 MiB around whatever is asked for.
     """
-    store = path.split("://", 1)[0] if is_remote(path) else ""
+    store = scheme(path)
     filesystem: Any = _beam(path).get_filesystem(path) if store in ("gs", "s3") else None
     # Beam's file systems have no way to pass the size on; what they open files with has.
     if store == "gs":
@@ -352,7 +367,7 @@ def _beam(path: str) -> Any:
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    store = path.split("://", 1)[0]
+    store = scheme(path)
     client, package = _CLIENTS.get(store, ("", ""))
     if client and find_spec(client) is None:
         raise UsageError(f"{path}: {store}:// takes {client}: run pip install {package}")

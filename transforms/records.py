@@ -14,6 +14,8 @@ import google_crc32c
 import numpy as np
 import pyarrow as pa
 
+from transforms.files import decoded, encoded
+
 BYTES = pa.large_list(pa.large_binary())
 INTS = pa.large_list(pa.int64())
 SCHEMA = pa.schema(
@@ -93,7 +95,7 @@ def encode(records: Sequence[Record]) -> list[bytes]:
 
     def text(values: Iterable[str]) -> list[bytes]:
         # File names need not be text: their bytes survive the way to the record and back.
-        return [value.encode("utf-8", "surrogateescape") for value in values]
+        return [encoded(value) for value in values]
 
     columns: dict[str, list[Any]] = {
         "captions": [text(r.captions) for r in records],
@@ -207,8 +209,8 @@ def _to_record(
         features = np.frombuffer(one("features"), np.dtype(dtype).newbyteorder("<"))
         features = features.reshape(shape).astype(dtype, copy=False)
     return Record(
-        key=one("key").decode("utf-8", "surrogateescape"),
-        uri=one("uri").decode("utf-8", "surrogateescape"),
+        key=decoded(one("key")),
+        uri=decoded(one("uri")),
         sha256=one("sha256").decode(),
         width=one("width"),
         height=one("height"),

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 
+from transforms.files import encoded
+
 SPLITS = ("train", "dev", "test")
 _RESOLUTION = 10**9
 
@@ -18,7 +20,7 @@ def by_hash(key: str, dev_fraction: float, test_fraction: float, seed: int) -> s
         test_fraction: share that goes to test; the rest is train.
         seed: another seed gives another division.
     """
-    digest = hashlib.sha256(f"{seed}/{key}".encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(encoded(f"{seed}/{key}")).hexdigest()
     place = int(digest[:15], 16) % _RESOLUTION / _RESOLUTION
     if place < test_fraction:
         return "test"

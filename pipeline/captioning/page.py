@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from transforms import pages, sources
+from transforms.files import encoded
 
 # Archives that may be opened for the page: each is listed, which can mean reading all of it.
 ARCHIVES = 8
@@ -83,4 +84,4 @@ def _shorten(rows: list[Row], count: int) -> None:
 
 
 def _rank(archive: str) -> str:
-    return hashlib.sha256(archive.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(encoded(archive)).hexdigest()

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from transforms import sources
+from transforms.files import encoded
 from transforms.prefetch import ordered_map
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError
@@ -62,7 +63,7 @@ def identity(ref: ImageRef, sha256: str) -> str:
     if ref.stream is None:
         return sha256
     archive, part = ref.stream
-    return digest(f"{archive}#{part}".encode("utf-8", "surrogateescape"))
+    return digest(encoded(f"{archive}#{part}"))
 
 
 def unreadable(ref: ImageRef, stage: str, error: OSError | SourceError) -> Reject:

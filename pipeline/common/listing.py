@@ -8,9 +8,9 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from pipeline.common.paths import decoded, encoded
 from pipeline.common.sums import summed
 from transforms import sources
+from transforms.files import decoded, encoded
 from transforms.rejects import Reject
 from transforms.sources import File
 

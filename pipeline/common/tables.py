@@ -40,7 +40,7 @@ def write_rejects(path: str, rejects: Iterable[Reject]) -> dict[str, Any]:
 def printable(value: Any) -> Any:
     """Replace what UTF-8 cannot hold: bytes of file names that are not text become `\\xNN`."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return files.encoded(value).decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
         return {name: printable(item) for name, item in value.items()}
     return value

@@ -13,12 +13,12 @@ from apache_beam import pvalue
 
 from pipeline.common import fingerprints, units
 from pipeline.common.listing import list_sources
-from pipeline.common.paths import decoded, encoded
 from pipeline.common.sums import summed
 from pipeline.preprocessing.elements import Copied, Planned, Unit
 from pipeline.preprocessing.settings import Settings
 from transforms import annotations, files, joining, splits
 from transforms.errors import UsageError
+from transforms.files import decoded, encoded
 from transforms.joining import Captioned, Listed, Lost
 from transforms.matching import comparable
 from transforms.rejects import Reject

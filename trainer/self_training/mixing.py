@@ -126,7 +126,7 @@ class _Part:
         self.captions = sum(len(chosen[key]) for key in self.keys)
         source = unlabelled.manifest["files"][path.removeprefix(f"{unlabelled.folder}/")]["sha256"]
         shape = json.dumps([source, labelled.text, kept], sort_keys=True)
-        self._digest = hashlib.sha256(shape.encode("utf-8", "surrogateescape")).hexdigest()
+        self._digest = hashlib.sha256(files.encoded(shape)).hexdigest()
 
     def write(self, output: str) -> tuple[str, dict[str, Any]]:
         """Return the file's name, which is made of all that shapes it, and its facts."""

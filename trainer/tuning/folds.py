@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
+from transforms.files import encoded
+
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
@@ -41,5 +43,5 @@ def divide(count: int, seed: int) -> list[Fold]:
 
 def sizes(folds: Iterable[Fold], keys: Iterable[str]) -> list[int]:
     """Return how many of the keys each fold holds out."""
-    stored = tf.constant([key.encode("utf-8", "surrogateescape") for key in keys], tf.string)
+    stored = tf.constant([encoded(key) for key in keys], tf.string)
     return [int(tf.reduce_sum(tf.cast(fold.held_out(stored), tf.int32))) for fold in folds]

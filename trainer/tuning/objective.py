@@ -12,6 +12,7 @@ from trainer.fit import begin
 from trainer.loop import Trainer
 from trainer.tuning.folds import Fold
 from transforms.dataset import Dataset
+from transforms.files import encoded
 from transforms.records import Record
 from transforms.text import tokenize
 
@@ -91,6 +92,6 @@ class Part:
             yield from self._dataset.records("dev")
             return
         for record in self._dataset.records("train"):
-            key = record.key.encode("utf-8", "surrogateescape")
+            key = encoded(record.key)
             if not record.view and bool(fold.held_out(key)):
                 yield record

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pipeline.common.listing import expand, find
-from pipeline.common.paths import encoded
 from transforms import sources
+from transforms.files import encoded
 
 
 def test_a_file_that_two_sources_find_is_what_the_kinder_one_says(tmp_path: Path) -> None:
