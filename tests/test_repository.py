@@ -6,7 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import setuptools
 
 from transforms import candidates, records
 from transforms.rejects import RejectCode
+from transforms.sources import names
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "trainer", "transforms")
@@ -233,6 +234,15 @@ def test_every_name_of_a_field_of_judged_captions_is_documented() -> None:
     section = text.partition("## Captions that are judged")[2].partition("\n## ")[0]
     for name in (*candidates.KEY_FIELDS, *candidates.CAPTION_FIELDS):
         assert f"`{name}`" in section, name
+
+
+@pytest.mark.parametrize(
+    ("document", "suffixes"),
+    [("sources.md", names.IMAGE_SUFFIXES), ("rejects.md", names.UNSUPPORTED_SUFFIXES)],
+)
+def test_every_suffix_of_a_picture_is_documented(document: str, suffixes: Iterable[str]) -> None:
+    text = (ROOT / "docs" / document).read_text()
+    assert not [suffix for suffix in suffixes if f"`{suffix[1:]}`" not in text]
 
 
 def test_the_table_of_reject_codes_is_the_enumeration() -> None:

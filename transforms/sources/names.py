@@ -14,7 +14,7 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 # Suffixes of pictures in formats that are not read.
-_UNSUPPORTED = {
+UNSUPPORTED_SUFFIXES = {
     f".{suffix}": name
     for name, suffixes in {
         "HEIC": "heic heics heif heifs hif",
@@ -64,7 +64,7 @@ def kind_of(name: str) -> str | None:
 
 def format_refusal(name: str) -> tuple[RejectCode, str] | None:
     """Return why a picture is refused by its suffix alone, None for any other file."""
-    found = _UNSUPPORTED.get(PurePosixPath(name).suffix.lower())
+    found = UNSUPPORTED_SUFFIXES.get(PurePosixPath(name).suffix.lower())
     return None if found is None else (RejectCode.IMAGE_FORMAT_UNSUPPORTED, unsupported(found))
 
 
@@ -85,7 +85,7 @@ def stem(name: str) -> str:
     """
     base = name.rsplit("/", 1)[-1]
     suffix = PurePosixPath(base).suffix
-    known = suffix.lower() in IMAGE_SUFFIXES or suffix.lower() in _UNSUPPORTED
+    known = suffix.lower() in IMAGE_SUFFIXES or suffix.lower() in UNSUPPORTED_SUFFIXES
     return base[: -len(suffix)] if known else base
 
 
