@@ -65,7 +65,8 @@ def commit(references: int, unit_size: int) -> dict[str, Any]:
 
     count = max(1, references // unit_size)
     with tempfile.TemporaryDirectory() as folder:
-        shaped, shares = settings(folder, unit_size), Performance(readers=1, image_seconds=60.0)
+        shaped = settings(folder, unit_size)
+        shares = Performance(readers=1, image_seconds=shaped.image_seconds)
         journal = Path(folder, units.JOURNAL)
         journal.mkdir()
         for number in range(count):
@@ -103,6 +104,7 @@ def settings(output: str, unit_size: int) -> Settings:
         unit_size=unit_size,
         truncated="reject",
         batch_size=32,
+        image_seconds=60.0,
     )
 
 

@@ -150,8 +150,8 @@ def resolve(options: argparse.Namespace) -> Settings:
             raise UsageError(f"--{name} is missing: for example --{name}=out/{example}")
     manifests = [captioner.read_manifest(folder) for folder in options.captioner]
     digests = [
-        engines.digest(*each, options.precision)
-        for each in zip(options.captioner, manifests, strict=True)
+        engines.digest(folder, manifest, options.precision)
+        for folder, manifest in zip(options.captioner, manifests, strict=True)
     ]
     # Here and not in a worker, so that all have the same.
     engine = engines.resolve(options.engine, options.captioner, options.precision)

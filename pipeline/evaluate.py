@@ -126,12 +126,13 @@ def resolve(options: argparse.Namespace) -> Work:
 
 def _check_flags(options: argparse.Namespace) -> None:
     """Refuse flags that are missing or do not go together, and settle a data set's split."""
-    for name, example in (
-        ("captions", "--captions=out/captions"),
-        ("references", "--references=captions.token.txt, or --dataset=out/dataset"),
-        ("output", "--output=out/report"),
+    against = options.references or options.dataset
+    for value, name, example in (
+        (options.captions, "captions", "--captions=out/captions"),
+        (against, "references", "--references=captions.token.txt, or --dataset=out/dataset"),
+        (options.output, "output", "--output=out/report"),
     ):
-        if not (getattr(options, name) or (name == "references" and options.dataset)):
+        if not value:
             raise UsageError(f"--{name} is missing: for example {example}")
     if options.dataset:
         if options.references:

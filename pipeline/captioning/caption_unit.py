@@ -201,7 +201,7 @@ def index_line(sha256: str, ref: ImageRef, reject: Reject | None = None) -> dict
         "stage": reject.stage if reject else None,
         "code": reject.code.value if reject else None,
         "message": reject.message if reject else None,
-        "seconds": reject.seconds or None if reject else None,
+        "seconds": (reject.seconds or None) if reject else None,
     }
 
 

@@ -41,8 +41,8 @@ class Settings:
         overwrite: whether to begin the table anew, with nothing of the one that is there.
         base: number of the generation that is there, 0 for none.
         language: of the captions, for the page; empty where it is unknown.
-        image_seconds: time that an image is given to be decoded; those that took longer in less
-            are tried again.
+        image_seconds: seconds that an image may take to be decoded; one that an earlier run gave
+            up after fewer is tried again.
     """
 
     images: tuple[str, ...]
@@ -59,6 +59,7 @@ class Settings:
     unit_size: int
     truncated: str
     batch_size: int
+    image_seconds: float
     recaption: str = "changed_model"
     retain: int = 1
     merge_above: int = 20
@@ -67,7 +68,6 @@ class Settings:
     overwrite: bool = False
     base: int = 0
     language: str = ""
-    image_seconds: float = 30.0
 
     def claim(self) -> dict[str, Any]:
         """Return what a folder must be to be written to; all else may change from run to run."""

@@ -15,7 +15,7 @@ NARROW = 5  # Hypotheses of an image that half of the cores keep up with, at mos
 
 @dataclasses.dataclass(frozen=True)
 class Performance:
-    """What shapes the speed of a job and not its result.
+    """What shapes the speed of a job and, but for images that time out, not its result.
 
     Attributes:
         readers: threads that read and decode.

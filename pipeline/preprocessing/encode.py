@@ -168,8 +168,9 @@ def load_encoder(settings: Settings) -> encoders.Encoder | None:
     """Return the encoder that the settings name, None where images are stored."""
     if settings.encoder == "none":
         return None
-    s = settings
-    return _load_encoder(s.encoder, s.weights, s.features, s.seed, s.batch_size)
+    return _load_encoder(
+        settings.encoder, settings.weights, settings.features, settings.seed, settings.batch_size
+    )
 
 
 @models.once

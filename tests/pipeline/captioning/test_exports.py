@@ -28,6 +28,7 @@ def settings(folder: Path) -> Settings:
         unit_size=10,
         truncated="reject",
         batch_size=4,
+        image_seconds=30.0,
     )
 
 
