@@ -77,6 +77,11 @@ class Configuration:
     word_vectors: str = _option(
         "", "file of trained word vectors (GloVe, word2vec's text) to begin with"
     )
+    start_from: str = _option(
+        "",
+        "folder of a captioner to begin with, in the place of drawn weights; its encoder and"
+        " decoder must be the same",
+    )
     convolutions: tuple[int, ...] = _option(
         (), "channels of a CNN trained from the pixels, such as 32,64,128", parse=_widths
     )
@@ -120,7 +125,12 @@ class Configuration:
     xla: bool = _option(
         False, "compile the steps of training with XLA, for GPUs; batches are padded for it"
     )
-    epochs: int = _option(8, "passes over the training images", parse=commandline.positive)
+    epochs: int = _option(
+        8,
+        "passes over the training images; 0 only with --start_from, to go on with"
+        " self-critical training",
+        parse=commandline.count,
+    )
     batch_images: int = _option(
         32, "images in a batch, with all their captions", parse=commandline.positive
     )
@@ -268,6 +278,14 @@ class Configuration:
         Raises:
             UsageError: flags that do not go together, or not with the data set.
         """
+        if not self.epochs and not (self.start_from and self.scst_epochs):
+            raise UsageError(
+                "--epochs=0 leaves nothing to do: it is for --start_from with --scst_epochs"
+            )
+        if self.start_from and self.word_vectors:
+            raise UsageError(
+                "--start_from brings the words' vectors with it: leave out --word_vectors"
+            )
         if feature_shape is None and not self.convolutions:
             raise UsageError(
                 "the data set stores images, not features: add --convolutions=32,64,128 (or"

@@ -65,6 +65,7 @@ def export(
     metrics: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
     seconds: float = 0.0,
+    start: str = "",
     flags: Mapping[str, Any] | None = None,
     license: str = "",
     data_note: str = "",
@@ -84,6 +85,7 @@ def export(
             the best constant caption.
         history: a row for each epoch.
         seconds: of training; 0 where that is not known.
+        start: digest of the captioner that the training began with, if with one.
         flags: others than the configuration's that shaped the run, by name.
         license: of the captioner, as the user states it.
         data_note: Markdown of the user's about the data.
@@ -109,6 +111,7 @@ def export(
         "provenance": {
             "dataset": {"name": model_card.base_name(dataset.folder), "digest": dataset.digest},
             "seed": configuration.seed,
+            **({"start_from": start} if start else {}),
             "flags": dict(flags or {}),
             "seconds": round(seconds, 1),
             "hardware": hardware(),
@@ -168,13 +171,13 @@ def _finetuned(
         return configuration.finetunes(best - 1)
     if configuration.finetunes(best - 1, self_critical=True):
         return True
-    # Self-critical training began with the best weights of what came before it.
+    # Self-critical training began with the best weights of what came before it, or with those of
+    # another captioner, whose CNN was as it is.
     start, best_score = 0, -1.0
     for row in history:
         if row["phase"] != SELF_CRITICAL and better(row["dev_cider"], best_score):
             start, best_score = row["epoch"], row["dev_cider"]
-    assert start, "self-critical training has cross-entropy before it"
-    return configuration.finetunes(start - 1)
+    return start > 0 and configuration.finetunes(start - 1)
 
 
 def add_onnx(folder: str) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from trainer import evaluation, finetuning, training_page, word_vectors
+from trainer import evaluation, finetuning, training_page, warm_start, word_vectors
 from trainer.configuration import Configuration
 from trainer.distribution import Replicas
 from trainer.examples import DatasetExamples
@@ -45,7 +45,7 @@ def begin(
         replicas: in whose scope it is made; by default there is one.
 
     Raises:
-        UsageError: see `finetuning.load_rest` and `word_vectors.read`.
+        UsageError: see `finetuning.load_rest`, `warm_start.check` and `word_vectors.read`.
     """
     words = dataset.vocabulary.tokens
     with (replicas or Replicas()).scope():
@@ -55,6 +55,13 @@ def begin(
         found = word_vectors.initialise(captioner, configuration.word_vectors, words)
         print(
             f"{configuration.word_vectors}: vectors of {found:,} of {len(words):,} words",
+            file=sys.stderr,
+        )
+    if configuration.start_from:
+        found = warm_start.initialise(captioner, configuration.start_from, dataset)
+        print(
+            f"{configuration.start_from}: begins with its weights and {found:,} of {len(words):,}"
+            " words",
             file=sys.stderr,
         )
     return captioner

@@ -125,6 +125,10 @@ class Trainer:
         progress = Progress(epochs * self._steps, state.epoch * self._steps)
         if state.epoch:
             progress.say(f"continuing after epoch {state.epoch}")
+        elif self._configuration.start_from:
+            # What an epoch must surpass to be kept.
+            state.best_score = self._replicas.agree(self._evaluate())
+            progress.say(f"beginning with a dev CIDEr of {state.best_score:.4f}")
         with contextlib.closing(self._summaries()) as summaries:
             while (phase := self._phase(state)) is not None:
                 if max_minutes is not None and self._too_late(state, phase, max_minutes):

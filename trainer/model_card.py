@@ -112,19 +112,20 @@ def command(captioner: Mapping[str, Any], name: str) -> str:
     flags = {"dataset": provenance["dataset"]["name"], "output": name}
     configuration = Configuration.from_dict(captioner["configuration"])
     idle = configuration.idle("rest" in captioner["encoder"])
-    settings = {key: value for key, value in _settings(captioner).items() if key not in idle}
+    settings = {key: value for key, value in shown(captioner).items() if key not in idle}
     settings = {**flags, **settings, **provenance["flags"]}
     # An empty list is told too: a preset may have another.
     given = [command_line.flag(*item) for item in settings.items() if item[1] is not None]
     return " \\\n    ".join(["python -m trainer.task", *map(shlex.quote, given)])
 
 
-def _settings(captioner: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration, without what the path of word vectors tells of a machine."""
-    settings = dict(captioner["configuration"])
-    if settings.get("word_vectors"):
-        settings["word_vectors"] = base_name(settings["word_vectors"])
-    return settings
+def shown(captioner: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest's configuration, without what its paths tell of a machine."""
+    result = dict(captioner["configuration"])
+    for name in ("word_vectors", "start_from"):
+        if result.get(name):
+            result[name] = base_name(result[name])
+    return result
 
 
 def _front_matter(license: str) -> str:
@@ -213,6 +214,12 @@ def _data(captioner: Mapping[str, Any], dataset: Mapping[str, Any], note: str) -
         [[split, s["images"], s["captions"]] for split, s in dataset["splits"].items()],
     )
     parts = [table, counts]
+    if start := provenance.get("start_from"):
+        begun = escape(shown(captioner)["start_from"])
+        parts.append(
+            f"The training began with the weights of another captioner, {begun} (digest"
+            f" {start[:12]}): what that one was trained on, and on what terms, holds here too.\n"
+        )
     if generated := dataset.get("generated"):
         parts.append(
             f"{generated['captions']:,} of the captions were written by another captioner, for"
@@ -242,7 +249,7 @@ def _model(captioner: Mapping[str, Any]) -> str:
         ]
     rows.append(["Parameters, without a frozen encoder's", f"{decoder['parameters']:,}"])
     text = _table(["", ""], rows)
-    text += "\n" + _table(["Setting", "Value"], _settings(captioner).items())
+    text += "\n" + _table(["Setting", "Value"], shown(captioner).items())
     return text
 
 

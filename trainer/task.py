@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     if onnx:
         onnx_files.check_installed()
     tensorflow_start.start()
-    from trainer import distribution, examples, export, fit, word_vectors
+    from trainer import distribution, examples, export, fit, warm_start, word_vectors
 
     examples.check_readable(dataset.folder)
     replicas = distribution.start(strategy)
@@ -86,9 +86,11 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         return Exit.DONE
     # What the export needs is better missed before the training than after it.
     export.load_encoder(dataset)
+    start = ""
     if not runs.finished(output):
-        # The claim names the file: a wrong name in it would refuse the right one.
+        # The claim has the names in it: a wrong one would refuse the right one.
         word_vectors.check(resolved, dataset.vocabulary.tokens)
+        start = warm_start.check(resolved, dataset)
     if runs.claim(output, runs.identity(resolved, dataset)):
         late = {"max_minutes": max_minutes, "license": licence, "data_note": data_note}
         given = ", ".join(f"--{name}" for name, value in late.items() if value)
@@ -107,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         metrics=fitted.metrics,
         history=fitted.state.history,
         seconds=fitted.state.seconds,
+        start=start,
         flags={"preset": preset, "max_minutes": max_minutes} | ({"onnx": True} if onnx else {}),
         license=licence,
         data_note=data_note,

@@ -1,6 +1,5 @@
 """The page of a training: its curves, its scores and some of its captions."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,17 +45,14 @@ def write(
         HTML; text from data is escaped.
     """
     metrics, provenance = captioner["metrics"], captioner["provenance"]
-    configuration = Configuration.from_dict(captioner["configuration"])
-    if vectors := configuration.word_vectors:
-        # A page is shown to others: it tells no more of a machine than the card does.
-        vectors = model_card.base_name(vectors)
-        configuration = dataclasses.replace(configuration, word_vectors=vectors)
+    # A page is shown to others: it tells no more of a machine than the card does.
+    configuration = Configuration.from_dict(model_card.shown(captioner))
     source = provenance["dataset"]["name"]
     facts = {
         "Data set": source,
         "Decoder": f"{configuration.decoder}, attention {configuration.attention}",
         "Weights": f"{captioner['decoder']['parameters']:,}",
-        "Kept": f"epoch {metrics['epoch']} of {len(history)}",
+        "Kept": f"epoch {metrics['epoch']} of {len(history)}" if metrics["epoch"] else "the start",
         **({"Search": model_card.search_name(metrics["search"])} if "search" in metrics else {}),
         "Time": f"{provenance['seconds'] / 60:.0f} min",
     }

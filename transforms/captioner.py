@@ -7,12 +7,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transforms import cache, compact, encoders, files, manifests, tensorflow_start
 from transforms.encoders import Encoder
 from transforms.errors import UsageError
 from transforms.text import Vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MANIFEST = "captioner.json"
 VOCABULARY = "vocabulary.txt"
@@ -105,6 +108,35 @@ def load_saved_model(folder: str) -> Any:
     tensorflow_start.start()
     import tensorflow as tf
 
+    with _saved_model(folder) as place:
+        return tf.saved_model.load(place)
+
+
+def load_weights(folder: str, count: int) -> list["np.ndarray"]:
+    """Load the first of a captioner's weights.
+
+    Args:
+        folder: of the captioner, on a local disk or in a bucket.
+        count: how many: those of its model come first, in the order of the model's variables,
+            then those of the CNN that made the features of its data set.
+
+    Raises:
+        UsageError: as `load_saved_model`; or it has fewer.
+    """
+    tensorflow_start.start()
+    import tensorflow as tf
+
+    with _saved_model(folder) as place:
+        stored = tf.train.load_checkpoint(f"{place}/{compact.VARIABLES}")
+        names = [f"weights/{number}/.ATTRIBUTES/VARIABLE_VALUE" for number in range(count)]
+        return [stored.get_tensor(name) for name in names]
+
+
+@contextlib.contextmanager
+def _saved_model(folder: str) -> Iterator[str]:
+    """Give a captioner's SavedModel, whole, a place on a local disk; see `load_saved_model`."""
+    import tensorflow as tf
+
     manifest = read_manifest(folder)
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(local(folder, manifest, SAVED_MODEL))
@@ -118,7 +150,7 @@ def load_saved_model(folder: str) -> Any:
                         shutil.copyfile(place / compact.GRAPH, fresh / compact.GRAPH)
             place = whole
         try:
-            return tf.saved_model.load(str(place))
+            yield str(place)
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(

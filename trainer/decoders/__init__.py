@@ -4,13 +4,16 @@ Letters: B images, P positions of their feature grid, n captions of an image, T 
 a batch (see trainer.packing), K captions of an image that are being written (beams), V words.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
 from trainer.configuration import Configuration
 from trainer.noise import Noise
 from trainer.packing import Packing
+
+if TYPE_CHECKING:
+    import keras
 
 Memory = dict[str, tf.Tensor]
 
@@ -36,6 +39,9 @@ class Decoder(Protocol):
 
     configuration: Configuration
     embedding: Any
+
+    def word_weights(self) -> "list[tuple[keras.Variable, int]]":
+        """Return the weights that have a part for each word, with the axis of the words."""
 
     def prepare(self, features: tf.Tensor, noise: Noise) -> Memory:
         """Do once per image what its captions share.

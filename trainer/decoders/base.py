@@ -57,6 +57,13 @@ class WordDecoder(keras.layers.Layer):
             self.words = dense(self._vocabulary_size, depth, "words")
         self.built = True
 
+    def word_weights(self) -> list[tuple[keras.Variable, int]]:
+        """See `trainer.decoders.Decoder`."""
+        embeddings = (self.embedding.embeddings, 0)
+        if self.configuration.tie:
+            return [embeddings, (self.bias, 0)]
+        return [embeddings, (self.words.kernel, 1), (self.words.bias, 0)]
+
     def _projection(self, name: str, activation: str) -> "Projection":
         batch = self.configuration.normalization == "batch"
         return Projection(self.configuration.units, self._channels, name, activation, batch)

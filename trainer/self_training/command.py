@@ -110,7 +110,8 @@ def parser() -> commandline.Parser:
     search.add_argument(
         "--sampling_seed", type=commandline.count, default=0, help="what decides the samples"
     )
-    configuration.add_flags(result)
+    # Students begin with drawn weights: a teacher tells what it knows by its captions.
+    configuration.add_flags(result, without=("start_from",))
     return result
 
 

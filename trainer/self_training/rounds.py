@@ -75,7 +75,9 @@ class Run:
                     " a captioner that was trained on this data set, or leave --captioner out"
                 )
             configuration, digest = manifest["configuration"], captioner.digest(manifest)
-        self._configuration = Configuration.from_dict({**configuration, **explicit})
+        self._configuration = Configuration.from_dict(
+            {**configuration, "start_from": "", **explicit}
+        )
         self._configuration.check(labelled.grid_shape)
         if self._configuration.scst_epochs:
             raise UsageError(
