@@ -8,7 +8,7 @@ from transforms import splits
 from transforms.annotations import Annotation
 from transforms.matching import Matcher
 from transforms.rejects import Reject, RejectCode
-from transforms.sources import ImageRef
+from transforms.sources import ImageRef, same_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,8 @@ def join(
     """Join what shares a stem: the file name without folders and suffix.
 
     Annotations and lists name images as `Matcher.match` finds them; a name that finds none, or
-    not one for certain, names nothing.
+    not one for certain, names nothing. So no caption can name one of several images of one key;
+    where none is needed, the first of them is kept.
 
     Args:
         images: the images of one stem.
@@ -84,10 +85,16 @@ def join(
     lost = [
         _unmatched_reject(name, code, group) for (name, code), group in sorted(unmatched.items())
     ]
+    keyed: dict[str, list[ImageRef]] = defaultdict(list)
+    for ref in refs:
+        keyed[ref.key].append(ref)
     kept = []
     for ref in refs:
         mine = tuple(captions[ref])
-        if not mine and not uncaptioned:
+        others = [other for other in keyed[ref.key] if other is not ref]
+        if others and not (uncaptioned and ref < others[0]):
+            lost.append(Lost(same_key(ref, others[0]), 1, len(mine)))
+        elif not mine and not uncaptioned:
             reject = Reject(
                 ref.key, ref.uri, "join", RejectCode.CAPTION_MISSING, "no caption names this image"
             )

@@ -9,8 +9,8 @@ from apache_beam import pvalue
 from pipeline.captioning.elements import Entry, Found, Kept
 from pipeline.captioning.settings import Settings
 from pipeline.common import fingerprints, tables
-from transforms.rejects import Reject, RejectCode
-from transforms.sources import ImageRef
+from transforms.rejects import Reject
+from transforms.sources import ImageRef, same_key
 
 # Tags of the outputs.
 WORK = "work"
@@ -42,9 +42,7 @@ class Compare(beam.DoFn):
             sorted(found["committed"], key=lambda entry: (entry.fresh, entry.part))
         )
         for other in listed[1:]:
-            message = f"{listed[0].uri} has the same key"
-            reject = Reject(other.key, other.uri, "list", RejectCode.IMAGE_AMBIGUOUS, message)
-            yield pvalue.TaggedOutput(REJECTS, reject)
+            yield pvalue.TaggedOutput(REJECTS, same_key(other, listed[0]))
         if not listed:
             yield from (pvalue.TaggedOutput(KEPT, keep(entry)) for entry in with_rows(known))
             return

@@ -40,6 +40,17 @@ def test_captions_of_other_images_are_rejects():
     ]
 
 
+def test_of_images_of_one_key_a_data_set_has_one_at_most_and_says_why():
+    both = [ImageRef("a/1.jpg", f"/{folder}/a/1.jpg", 1, 0.0) for folder in ("up", "in")]
+    kept, lost = join(both, [], [], lists_given=False, uncaptioned=True)
+    assert [image.ref.uri for image in kept] == ["/in/a/1.jpg"]
+    assert [(each.reject.uri, each.images) for each in lost] == [("/up/a/1.jpg", 1)]
+    assert "/in/a/1.jpg has the same key: write both paths in full" in lost[0].reject.message
+    # No caption tells them apart.
+    kept, lost = outcome(*join(both, notes("a/1.jpg"), [], lists_given=False))
+    assert kept == {} and lost == [("a/1.jpg", "image_ambiguous")] * 3
+
+
 def test_the_split_of_another_image_is_not_taken():
     listed = [Listed("cat/1.jpg", "train"), Listed("dog/1.jpg", "test")]
     kept, lost = outcome(*join(images("cat/1.jpg"), notes("cat/1.jpg"), listed, True))

@@ -5,7 +5,7 @@ from transforms.sources.lookup import archive, read_uris
 from transforms.sources.members import File
 from transforms.sources.names import IMAGE_SUFFIXES, stem
 from transforms.sources.reading import chunks, read
-from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError
+from transforms.sources.reference import MAX_BYTES, ImageRef, SourceError, same_key
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -22,5 +22,6 @@ __all__ = [
     "prefixes",
     "read",
     "read_uris",
+    "same_key",
     "stem",
 ]

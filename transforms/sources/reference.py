@@ -3,7 +3,7 @@
 import dataclasses
 
 from transforms.pickled import Pickled
-from transforms.rejects import RejectCode
+from transforms.rejects import Reject, RejectCode
 
 # Images of a compressed archive that one unit of work may hold: reading them means inflating
 # the archive from its start, so they stay together, but a unit must fit in memory.
@@ -94,3 +94,15 @@ class ImageRef(Pickled):
         if isinstance(self.place, Cell):
             return self.place.row
         return self.place.offset if self.place else 0
+
+
+def same_key(ref: ImageRef, other: ImageRef) -> Reject:
+    """Return the reject of an image whose key another has: a table has one row a key.
+
+    Lists name such images, as what leads out of their folder is left out of keys.
+    """
+    message = (
+        f"{other.uri} has the same key: write both paths in full and without `..` in the list, or"
+        " name the two in lists of their own"
+    )
+    return Reject(ref.key, ref.uri, "list", RejectCode.IMAGE_AMBIGUOUS, message)

@@ -44,6 +44,7 @@ def test_of_two_images_of_one_key_one_is_captioned_and_one_refused() -> None:
     refused, unread = compare.Compare(settings("/captions", 10)).process(("a.jpg", found))
     assert (refused.tag, refused.value.code) == (compare.REJECTS, RejectCode.IMAGE_AMBIGUOUS)
     assert refused.value.uri == "/other/a.jpg"
+    assert "/in/a.jpg has the same key: write both paths in full" in refused.value.message
     assert (unread.tag, unread.value) == (compare.UNREAD, (REF, ()))
 
 
