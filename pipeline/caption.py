@@ -14,7 +14,7 @@ from pipeline.common.performance import Performance, workers
 from transforms.commandline import Exit, Parser, count, run
 from transforms.engines import ENGINES, PRECISIONS
 from transforms.errors import UsageError
-from transforms.files import absolute
+from transforms.files import absolute, expanded
 
 PROG = "python -m pipeline.caption"
 
@@ -55,6 +55,7 @@ def build_parser() -> Parser:
     inputs = parser.add_argument_group("input")
     inputs.add_argument(
         "--captioner",
+        type=expanded,
         action="append",
         help="folder that trainer.task wrote; of several, the mean of their probabilities decides",
     )

@@ -60,19 +60,25 @@ def build_parser() -> Parser:
     """Return the parser of the command's flags."""
     parser = Parser(PROG, "Score captions against references and write a page to look at.")
     add = parser.add_argument
-    add("--captions", help=f"what is judged: {candidates.FORMATS}")
-    add("--references", help="captions that people wrote, in any format that preprocess reads")
+    add("--captions", type=files.expanded, help=f"what is judged: {candidates.FORMATS}")
+    add(
+        "--references",
+        type=files.expanded,
+        help="captions that people wrote, in any format that preprocess reads",
+    )
     add(
         "--dataset",
+        type=files.expanded,
         help="instead of --references, a data set of pipeline.preprocess: its captions of --split",
     )
     add("--references_format", choices=("auto", *FORMATS), default="auto", help="their format")
-    add("--output", help="folder or bucket path to write")
+    add("--output", type=files.expanded, help="folder or bucket path to write")
     add(
         "--images",
+        type=files.expanded,
         help="folder of the images, for the page, where the captions' own are not known or gone",
     )
-    add("--keys", help="file that lists the images to evaluate, one a line")
+    add("--keys", type=files.expanded, help="file that lists the images to evaluate, one a line")
     add(
         "--split",
         choices=SPLITS,

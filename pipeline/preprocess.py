@@ -18,7 +18,7 @@ from pipeline.preprocessing.settings import Settings
 from transforms import files
 from transforms.commandline import Exit, Parser, count, fraction, positive, run
 from transforms.errors import UsageError
-from transforms.files import absolute
+from transforms.files import absolute, expanded
 from transforms.splits import SPLITS
 
 PROG = "python -m pipeline.preprocess"
@@ -68,6 +68,7 @@ def build_parser() -> Parser:
     inputs = parser.add_argument_group("input")
     inputs.add_argument(
         "--captions",
+        type=expanded,
         action="append",
         help="caption file; may be repeated; none for images alone, which"
         " trainer.self_training captions",
@@ -80,7 +81,9 @@ def build_parser() -> Parser:
     )
     split = parser.add_argument_group("splits")
     for name in SPLITS:
-        split.add_argument(f"--{name}_list", help=f"file with the names of the {name} images")
+        split.add_argument(
+            f"--{name}_list", type=expanded, help=f"file with the names of the {name} images"
+        )
     split.add_argument(
         "--dev_fraction", type=fraction, default=0.1, help="share whose hash puts it in dev"
     )
@@ -109,11 +112,14 @@ def build_parser() -> Parser:
     encoder = parser.add_argument_group("encoder")
     encoder.add_argument(
         "--encoder",
+        type=_encoder_path,
         default="efficientnet-lite0",
         help="efficientnet-lite0, -lite1, -lite2, a name of keras.applications, a .keras file,"
         " hub: and a preset of keras-hub or the folder of one, or none to store images",
     )
-    encoder.add_argument("--encoder_weights", default=IMAGENET, help="imagenet, none, or a file")
+    encoder.add_argument(
+        "--encoder_weights", type=expanded, default=IMAGENET, help="imagenet, none, or a file"
+    )
     encoder.add_argument(
         "--features",
         default="grid",
@@ -209,6 +215,11 @@ def resolve(options: argparse.Namespace) -> Settings:
         truncated=options.truncated,
         batch_size=options.batch_size,
     )
+
+
+def _encoder_path(text: str) -> str:
+    kind, colon, preset = text.partition(":")
+    return f"hub:{expanded(preset)}" if kind == "hub" and colon else expanded(text)
 
 
 def _encoder(name: str) -> str:

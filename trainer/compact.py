@@ -35,8 +35,12 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         UsageError: no captioner, or the output is there already.
     """
     parser = Parser("python -m trainer.compact", "Make a captioner small enough to be shipped.")
-    parser.add_argument("--captioner", required=True, help="folder that trainer.task wrote")
-    parser.add_argument("--output", required=True, help="folder to write, which must not exist")
+    parser.add_argument(
+        "--captioner", type=files.expanded, required=True, help="folder that trainer.task wrote"
+    )
+    parser.add_argument(
+        "--output", type=files.expanded, required=True, help="folder to write, which must not exist"
+    )
     options = parse_strictly(parser, argv)
     output = derived.local(options.output)
     size = write(files.absolute(options.captioner), output)

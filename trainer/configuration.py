@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer.schedule import SCHEDULES
-from transforms import commandline
+from transforms import commandline, files
 from transforms.errors import UsageError
 
 # The fields that decide which of the others have an effect; see `Configuration.idle`.
@@ -75,7 +75,9 @@ class Configuration:
     )
     tie: bool = _option(False, "one matrix for the words' embeddings and their output weights")
     word_vectors: str = _option(
-        "", "file of trained word vectors (GloVe, word2vec's text) to begin with"
+        "",
+        "file of trained word vectors (GloVe, word2vec's text) to begin with",
+        parse=files.expanded,
     )
     start_from: str = _option(
         "",

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     """
     parser = Parser("python -m trainer.quantize", "Give a captioner an int8 encoder.")
     add = parser.add_argument
-    add("--captioner", help="folder that trainer.task wrote")
+    add("--captioner", type=files.expanded, help="folder that trainer.task wrote")
     add(
         "--language",
         choices=("en", "zh"),
@@ -48,12 +48,15 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     )
     add(
         "--images",
+        type=files.expanded,
         action="append",
         required=True,
         help="images to calibrate with, of the kind that are to be captioned, best those that the"
         " captioner was trained on: folder, glob, archive or list; may be repeated",
     )
-    add("--output", required=True, help="folder to write, which must not exist")
+    add(
+        "--output", type=files.expanded, required=True, help="folder to write, which must not exist"
+    )
     add("--count", type=positive, default=300, help="images that are used of them")
     options = parse_strictly(parser, argv)
     if bool(options.captioner) == bool(options.language):

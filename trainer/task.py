@@ -22,8 +22,12 @@ def parser() -> commandline.Parser:
     result = commandline.Parser(
         prog="python -m trainer.task", description="Train a captioner on a data set."
     )
-    result.add_argument("--dataset", required=True, help="folder that preprocessing wrote")
-    result.add_argument("--output", required=True, help="folder of the captioner to write")
+    result.add_argument(
+        "--dataset", type=files.expanded, required=True, help="folder that preprocessing wrote"
+    )
+    result.add_argument(
+        "--output", type=files.expanded, required=True, help="folder of the captioner to write"
+    )
     result.add_argument(
         "--preset",
         choices=sorted(presets.PRESETS),

@@ -27,8 +27,10 @@ def parser() -> commandline.Parser:
         description="Choose the settings of a captioner by k-fold cross-validation over the"
         " training images.",
     )
-    result.add_argument("--dataset", required=True, help="folder that preprocessing wrote")
-    result.add_argument("--output", required=True, help="folder of the search")
+    result.add_argument(
+        "--dataset", type=files.expanded, required=True, help="folder that preprocessing wrote"
+    )
+    result.add_argument("--output", type=files.expanded, required=True, help="folder of the search")
     result.add_argument(
         "--search",
         action="append",

@@ -47,9 +47,23 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def expanded(path: str) -> str:
+    """Return a local path with the home folder that `~` at its beginning stands for, if any.
+
+    Shells do so themselves, but not in `--output=~/x`.
+    """
+    if is_remote(path) or not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        # Nobody has that home: it is the name of a file.
+        return path
+
+
 def absolute(path: str) -> str:
     """Return a path that means the same in every folder and process; `~` is somebody's home."""
-    return path if is_remote(path) else str(Path(path).expanduser().absolute())
+    return path if is_remote(path) else str(Path(expanded(path)).absolute())
 
 
 def scheme(path: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.captioning.settings import ATTENTION, DETAILS, WORDS
 from transforms.commandline import Parser, count, positive
 from transforms.errors import UsageError
+from transforms.files import expanded
 from transforms.search import CONSENSUS, METHODS, USED_BY, SearchOptions, conflict
 from transforms.search.options import Phrase
 
@@ -69,12 +70,14 @@ def add(parser: Parser) -> None:
     add("--seed", type=count, help=f"nucleus, consensus: of the drawing; default: {DEFAULTS.seed}")
     add(
         "--banned_words",
+        type=expanded,
         default="",
         help="words and phrases that no caption has: separated by commas, or the path of a file,"
         " one a line, with a slash or a suffix: words.txt, ./words",
     )
     add(
         "--required_words",
+        type=expanded,
         default="",
         help="words and phrases that captions have, in the same way; captions that have them all"
         " go first",

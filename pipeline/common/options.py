@@ -12,6 +12,7 @@ from transforms.commandline import (
     positive_amount,
     refuse_unknown,
 )
+from transforms.files import expanded
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -37,11 +38,11 @@ def job_parser(prog: str, description: str, overwrite: str) -> Parser:
     """
     parser = Parser(prog, f"{description} {BEAM_HELP}")
     job = parser.add_argument_group("job")
-    job.add_argument("--images", action="append", help=IMAGES_HELP)
+    job.add_argument("--images", type=expanded, action="append", help=IMAGES_HELP)
     job.add_argument(
         "--truncated", choices=("reject", "accept"), default="reject", help="cut-off images"
     )
-    job.add_argument("--output", help="folder or bucket path to write")
+    job.add_argument("--output", type=expanded, help="folder or bucket path to write")
     job.add_argument("--overwrite", action="store_true", help=overwrite)
     job.add_argument("--dry_run", action="store_true", help="print the plan and do nothing")
     job.add_argument(
@@ -73,6 +74,7 @@ def job_parser(prog: str, description: str, overwrite: str) -> Parser:
     )
     job.add_argument(
         "--metrics_file",
+        type=expanded,
         default="",
         help="where to write the run's metrics for Prometheus, instead of metrics.prom in --output",
     )

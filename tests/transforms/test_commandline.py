@@ -11,7 +11,7 @@ import pytest
 from pipeline import caption, evaluate, preprocess
 from trainer import task, tune
 from trainer.self_training import command as self_training
-from transforms import commandline
+from transforms import commandline, files
 from transforms.commandline import Parser
 
 MAIN = """
@@ -88,6 +88,39 @@ def test_every_flag_says_what_it_is(parser: Parser) -> None:
     assert all(action.help for action in parser._actions)
     for nothing in ("None", "False", "", "[]"):
         assert f"(default: {nothing})" not in parser.format_help()
+
+
+@pytest.mark.parametrize(
+    ("parser", "names"),
+    [
+        (caption.build_parser(), "images captioner output metrics_file banned_words"),
+        (preprocess.build_parser(), "images captions train_list encoder encoder_weights output"),
+        (evaluate.build_parser(), "captions references dataset output images keys"),
+        (task.parser(), "dataset output word_vectors"),
+        (tune.parser(), "dataset output"),
+        (self_training.parser(), "dataset unlabelled captioner output"),
+    ],
+    ids=lambda value: getattr(value, "prog", ""),
+)
+def test_a_home_that_the_shell_left_is_found(
+    parser: Parser, names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = [f"--{name}=~/x" for name in {*names.split(), "dataset", "output", "unlabelled"}]
+    parsed, _ = parser.parse_known_args(flags)
+    for name in names.split():
+        assert getattr(parsed, name) in (f"{tmp_path}/x", [f"{tmp_path}/x"])
+
+
+def test_names_that_only_begin_as_a_home_does_are_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("~.no.such.user/a", "a/~/b", "gs://bucket/~/a", ""):
+        assert files.expanded(name) == name
+    assert files.absolute("~.no.such.user") == str(Path.cwd() / "~.no.such.user")
+    encoder = preprocess.build_parser().parse_args(["--encoder=hub:~/clip"]).encoder
+    assert encoder == f"hub:{tmp_path}/clip"
 
 
 def test_a_defect_shows_its_trace(tmp_path: Path) -> None:

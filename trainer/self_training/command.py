@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 from trainer import configuration
-from transforms import commandline
+from transforms import commandline, files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +49,20 @@ def parser() -> commandline.Parser:
         description="Caption unlabelled images with a captioner, keep what is confident and"
         " diverse, and train another on people's captions and these.",
     )
-    result.add_argument("--dataset", required=True, help="data set with people's captions")
+    result.add_argument(
+        "--dataset", type=files.expanded, required=True, help="data set with people's captions"
+    )
     result.add_argument(
         "--unlabelled",
+        type=files.expanded,
         required=True,
         help="data set with other images, such as preprocessing writes with --captions=none;"
         " captions in it are not looked at, and only its split train is used",
     )
-    result.add_argument("--output", required=True, help="folder to write")
+    result.add_argument("--output", type=files.expanded, required=True, help="folder to write")
     result.add_argument(
         "--captioner",
+        type=files.expanded,
         default="",
         help="captioner that was trained on the data set; without it one is trained first",
     )
