@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transforms import files, manifests, records
+from transforms import captions_table, files, manifests, records
 from transforms.errors import UsageError
 from transforms.text import Vocabulary
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MANIFEST = "dataset.json"
 FORMAT = "beamcap.dataset"
 VOCABULARY = "vocabulary.txt"
+DUPLICATES = "duplicates.parquet"
 REMEDY = "make the data set with `python -m pipeline.preprocess`"
 DECODE_BATCH = 64
 
@@ -133,6 +134,18 @@ class Dataset:
         """
         for path in self.files(split):
             yield from self.file_records(path)
+
+    def copies(self) -> dict[str, list[str]]:
+        """Return by an image's key those of other images of its bytes, which have no record.
+
+        Bytes of keys that are no text are escapes, `\\xNN`, as in tables.
+        """
+        found: dict[str, list[str]] = {}
+        if DUPLICATES in self.manifest["files"]:
+            with files.open_read(files.join(self.folder, DUPLICATES)) as stream:
+                for row in captions_table.read_rows(stream):
+                    found.setdefault(row["original_key"], []).append(row["key"])
+        return found
 
     def tf_dataset(self, split: str) -> "tf.data.Dataset":
         """Return a split as a `tf.data.Dataset` of one dictionary per image.

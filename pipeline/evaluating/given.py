@@ -2,8 +2,9 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from pipeline.common.tables import printable
 from transforms import annotations, files, text
 from transforms.annotations import Annotation
 from transforms.candidates import Candidate
@@ -57,8 +58,9 @@ def of_file(path: str, form: str) -> Given:
 def of_dataset(folder: str, split: str, judged: Sequence[Candidate]) -> Given:
     """Read the captions of a split of a data set, and its tokenizer.
 
-    What is left of each record is its key and its captions. Other splits are read only where a
-    key could be short for an image of theirs: then their annotations come after.
+    What is left of each record is its key and its captions, which copies of the image have as well.
+    Other splits are read only where a key could be short for an image of theirs: then their
+    annotations come after.
 
     Args:
         folder: the data set's.
@@ -77,21 +79,32 @@ def of_dataset(folder: str, split: str, judged: Sequence[Candidate]) -> Given:
             + " or preprocess images for it"
         )
     try:
-        found = list(_annotations(dataset, split))
         keys, names = {each.key for each in judged}, Names(judged)
+        copies = dataset.copies()
+        found = list(_annotations(dataset, split, copies, names))
         if any(each.name not in keys and names.find(each.name) for each in found):
             for other in SPLITS:
                 if other != split:
-                    found.extend(_annotations(dataset, other))
+                    found.extend(_annotations(dataset, other, copies, names))
     except RecordError as error:
         raise UsageError(f"--dataset={folder}: {error}; {REMEDY} again") from error
     return Given(found, [], dataset.text["tokenizer"], None)
 
 
-def _annotations(dataset: Dataset, split: str) -> Iterator[Annotation]:
+def _annotations(
+    dataset: Dataset, split: str, copies: Mapping[str, Sequence[str]], names: Names
+) -> Iterator[Annotation]:
     for record in dataset.records(split):
         # A view has the captions of its image, and what a captioner wrote is no reference.
         marks = itertools.chain(record.generated, itertools.repeat(False))
         captions = tuple(c for c, mark in zip(record.captions, marks, strict=False) if not mark)
         if captions and not record.view:
-            yield Annotation(record.key, captions, split, f"{dataset.folder}, {record.key}")
+            place = f"{dataset.folder}, {record.key}"
+            yield Annotation(record.key, captions, split, place)
+            # Several names of a picture may mean one caption: it has its references once.
+            meant = set(names.find(record.key))
+            for key in copies.get(printable(record.key), ()):
+                found = names.find(key)
+                if len(found) == 1 and meant.isdisjoint(found):
+                    meant.update(found)
+                    yield Annotation(key, captions, split, place)

@@ -21,7 +21,6 @@ from transforms.joining import Lost
 from transforms.rejects import Reject, RejectCode
 from transforms.splits import SPLITS
 
-DUPLICATES = "duplicates.parquet"
 # Those of a run that failed on a finished data set, whose manifest names the others.
 FAILED = "rejects.failed.parquet"
 DUPLICATES_SCHEMA = pa.schema(
@@ -92,8 +91,8 @@ def commit(
         rejected = tables.write_rejects(files.join(output, tables.REJECTS), rejects)
     written = {
         tables.REJECTS: rejected,
-        DUPLICATES: tables.write(
-            files.join(output, DUPLICATES), DUPLICATES_SCHEMA, map(_copy_row, copies)
+        dataset.DUPLICATES: tables.write(
+            files.join(output, dataset.DUPLICATES), DUPLICATES_SCHEMA, map(_copy_row, copies)
         ),
         dataset.VOCABULARY: files.write_bytes(
             files.join(output, dataset.VOCABULARY), vocabulary.to_text().encode()

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline import evaluate
+from pipeline.common import tables
+from pipeline.preprocessing.commit import DUPLICATES_SCHEMA
 from tests.pipeline.evaluating.command import ROOT, WORDS, flags
 from transforms import files, records
 from transforms.commandline import Exit
@@ -146,6 +148,30 @@ def test_a_caption_of_another_splits_image_is_not_scored(world, without_java):
         "captions_without_references": ["1.jpg"],
         "references_without_caption": ["beach/1.jpg"],
     }
+
+
+def test_a_copy_has_the_references_of_the_image_that_stands_for_it(world, without_java):
+    data_set = dataset(world / "dataset", test=[record("a/1.jpg", "A cat."), record("2.jpg", "A.")])
+    names = (("b/5.jpg", "a/1.jpg"), ("c/1.jpg", "a/1.jpg"), ("b/2.jpg", "2.jpg"))
+    rows = [
+        dict.fromkeys(DUPLICATES_SCHEMA.names, "") | {"key": key, "original_key": original}
+        for key, original in names
+    ]
+    facts = tables.write(f"{data_set}/duplicates.parquet", DUPLICATES_SCHEMA, rows)
+    manifest = json.loads((data_set / "dataset.json").read_text())
+    manifest["files"]["duplicates.parquet"] = facts
+    files.write_json(f"{data_set}/dataset.json", manifest)
+    # Of the copies, one is judged beside its image, one alone, and one not at all.
+    (world / "captions.csv").write_text("image,caption\na/1.jpg,x\nb/5.jpg,y\nb/2.jpg,z\n")
+    changes = {"captions": world / "captions.csv", "references": None, "dataset": data_set}
+    evaluate.main(flags(world, **changes))
+    each = [json.loads(line) for line in (world / "report/images.jsonl").read_text().splitlines()]
+    assert {row["key"]: row["references"] for row in each} == {
+        "a/1.jpg": ["A cat."],
+        "b/5.jpg": ["A cat."],
+        "b/2.jpg": ["A."],
+    }
+    assert json.loads((world / "report" / "report.json").read_text())["left_out"] == {}
 
 
 def test_a_data_set_says_how_words_are_found(world, without_java):
