@@ -54,7 +54,8 @@ def newest(folder: str) -> dict[str, Any] | None:
 def kept(folder: str) -> list[int]:
     """Return the numbers of the generations of a table that are kept, the oldest first."""
     first = files.join(folder, "generations", "")
-    names = [info.path.removeprefix(first) for info in files.list_files(folder)]
+    found = files.list_files(folder, lambda path: f"{path}/" == first)
+    names = [info.path.removeprefix(first) for info in found]
     return sorted(int(match[1]) for name in names if (match := _GENERATION.fullmatch(name)))
 
 

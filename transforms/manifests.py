@@ -42,26 +42,26 @@ def read(folder: str, name: str, kind: str, remedy: str) -> dict[str, Any]:
         raise UsageError(
             f"{path}: version {manifest.get('version')!r} is not 1, the one this program reads"
         )
-    sizes = _sizes(folder, manifest["files"])
+    found = sizes(folder, manifest["files"])
     for file, facts in manifest["files"].items():
-        size = sizes.get(files.join(folder, file))
+        size = found.get(files.join(folder, file))
         if size != facts["bytes"]:
-            found = "is missing" if size is None else f"has {size} bytes"
-            raise UsageError(f"{folder}: {file} {found}, should have {facts['bytes']}; {remedy}")
+            is_so = "is missing" if size is None else f"has {size} bytes"
+            raise UsageError(f"{folder}: {file} {is_so}, should have {facts['bytes']}; {remedy}")
     return manifest
 
 
-def _sizes(folder: str, names: Iterable[str]) -> dict[str, int]:
+def sizes(folder: str, names: Iterable[str]) -> dict[str, int]:
     """Return the sizes of the named files that are there, by their paths."""
     if files.is_remote(folder):
         # One request, and not one for each file.
         return {info.path: info.size for info in files.list_files(folder)}
     # What else lies in the folder may not even be readable.
-    sizes = {}
+    found = {}
     for path in (files.join(folder, name) for name in names):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            sizes[path] = files.stat(path).size
-    return sizes
+            found[path] = files.stat(path).size
+    return found
 
 
 def read_file(folder: str, manifest: dict[str, Any], name: str) -> bytes:

@@ -19,7 +19,7 @@ from apache_beam import pvalue
 from pipeline.captioning import details
 from pipeline.captioning.elements import Entry, Kept, Part, PartReport
 from pipeline.common import tables, units
-from transforms import captions_table, files
+from transforms import captions_table, files, manifests
 from transforms.errors import JobError
 from transforms.rejects import Reject, RejectCode
 
@@ -105,8 +105,10 @@ def list_parts(source: int | str, output: str) -> Iterator[Any]:
 
 def _committed(base: int, output: str) -> Iterator[tuple[str, Part]]:
     manifest = read_generation(output, base)
-    sizes = {info.path: info.size for info in files.list_files(output)}
-    for name, entry in sorted(manifest["parts"].items()):
+    parts = manifest["parts"]
+    named = [e[kind] for e in parts.values() for kind in ("data", "index") if e[kind]]
+    sizes = manifests.sizes(output, named)
+    for name, entry in sorted(parts.items()):
         facts = {file: manifest["files"][file] for file in (entry["data"], entry["index"]) if file}
         if all(sizes.get(files.join(output, f)) == facts[f]["bytes"] for f in facts):
             yield name, Part(entry, facts)

@@ -88,7 +88,8 @@ def _held(content: bytes) -> dict[str, Any]:
 def _existing(output: str) -> Iterator[str]:
     """Yield the files of an output, but for the lock of the run that asks."""
     if files.is_remote(output) or files.exists(output):
-        for info in files.list_files(output):
+        # A folder that cannot be read, such as lost+found, is not written to either.
+        for info in files.list_files(output, refused=lambda *_: None):
             name = info.path.rsplit("/", 1)[-1]
             if name != locks.NAME and not name.startswith(files.TEMPORARY_PREFIX):
                 yield name

@@ -20,7 +20,8 @@ def sweep(hold: Hold, folders: Sequence[str], keep: set[str]) -> None:
     """
     output = hold.output
     places = tuple(f"{folder}/" for folder in folders)
-    there = list(files.list_files(output))
+    # What cannot even be listed is of somebody else.
+    there = list(files.list_files(output, refused=lambda *_: None))
     # After the listing: what another run writes from now on is not in it.
     hold.check()
     for info in there:

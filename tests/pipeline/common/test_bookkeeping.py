@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.captioning import parts
 from pipeline.common import claims, progress, units
 from pipeline.common.books import Books, none_left
+from pipeline.common.locks import Hold
+from pipeline.common.sweep import sweep
+from transforms import captions_table, files
 from transforms.errors import JobError, UsageError
 from transforms.rejects import Reject, RejectCode
 
@@ -150,6 +155,33 @@ def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="files that are not of this job"):
         claims.claim(str(tmp_path), {"job": "a"}, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_of_somebody_else_in_an_output_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("lost+found/x", "data/old", "data/new"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+    scandir = os.scandir
+
+    def failing(path: str) -> object:
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    output = str(tmp_path)
+    claims.claim(output, {"job": "a"}, overwrite=False)
+    for name in ("data/old", "data/new", f"{files.TEMPORARY_PREFIX}x"):
+        files.write_bytes(f"{output}/{name}", b"{}")
+    sweep(Hold(output), ["data"], {"data/new"})
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["new"]
+    assert not (tmp_path / f"{files.TEMPORARY_PREFIX}x").exists()
+    part = {"data": "data/new", "index": ""}
+    manifest = {"generation": 1, "parts": {"p": part}, "files": {"data/new": {"bytes": 2}}}
+    files.write_json(f"{output}/generations/1.json", manifest)
+    assert captions_table.kept(output) == [1]
+    assert [name for name, _ in parts.list_parts(1, output)] == ["p"]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
