@@ -80,10 +80,11 @@ class Journal:
         whole = Configuration.completed(before.get("base", {}))
         before["base"] = {name: whole[name] for name in identity["base"]}
         for name, value in identity.items():
-            if before.get(name) != value:
+            held = before.get(name, "that of an older version")
+            if held != value:
                 raise UsageError(
-                    f"{folder}: this belongs to a search with another {name} ({before.get(name)},"
-                    f" not {value}): give another --output, or delete this one"
+                    f"{folder}: this belongs to a search with another {name} ({held}, not {value}):"
+                    " give another --output, or delete this one"
                 )
 
     def save(self) -> None:

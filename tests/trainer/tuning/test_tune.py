@@ -12,6 +12,7 @@ from trainer import finetuning, task, tune
 from trainer.configuration import Configuration
 from trainer.model import Captioner
 from trainer.presets import DEFAULT, resolve
+from trainer.tuning import search
 from trainer.tuning.objective import Outcome, Part
 from transforms.commandline import Exit
 from transforms.errors import JobError, UsageError
@@ -98,6 +99,25 @@ def test_a_killed_search_continues_with_the_same_trials(output, data, tmp_path):
     assert trials(tmp_path) == trials(output)
     with pytest.raises(UsageError, match="another search"):
         tune.main([f"--dataset={data}", f"--output={tmp_path}", *FLAGS])
+
+
+def test_scores_that_were_taken_otherwise_are_not_mixed(tmp_path, monkeypatch):
+    monkeypatch.setattr(search.Search, "run", lambda _: pytest.fail("the search began"))
+    data = toy.dataset(tmp_path / "data", train=24, views=("flip",)).folder
+    arguments = [f"--dataset={data}", f"--output={tmp_path}/out", *SEARCH, *FLAGS]
+    with pytest.raises(pytest.fail.Exception):
+        tune.main(arguments)
+    # As of a version that judged by views too.
+    content = json.loads((tmp_path / "out" / "trials.json").read_text())
+    del content["search"]["judged_by"]
+    (tmp_path / "out" / "trials.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"another judged_by \(that of an older version, not im"):
+        tune.main(arguments)
+    # Those of dev were never taken so.
+    flags = [flag for flag in FLAGS if not flag.startswith("--folds")]
+    with pytest.raises(pytest.fail.Exception):
+        tune.main([*arguments[:1], f"--output={tmp_path}/dev", "--validation=dev", *SEARCH, *flags])
+    assert "judged_by" not in (tmp_path / "dev" / "trials.json").read_text()
 
 
 def test_settings_that_do_not_go_together_are_told_and_not_trained(data, tmp_path, capsys):
