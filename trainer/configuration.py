@@ -249,6 +249,11 @@ class Configuration:
             ),
             (self.cnn_learning_rate > 0, "a --cnn_learning_rate above 0", tuning),
             (
+                self.finetune_from_epoch < self.epochs + self.scst_epochs,
+                "a --finetune_from_epoch below --epochs and --scst_epochs together",
+                ("scst_finetune",),
+            ),
+            (
                 learns or self.cnn_learning_rate == 0,
                 "a --finetune_from_epoch below --epochs",
                 ("cnn_learning_rate",),

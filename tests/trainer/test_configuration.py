@@ -97,6 +97,11 @@ def test_tied_words_are_as_wide_as_the_decoder_s_end(decoder, changes, depth):
             {"pixels", *TRANSFORMER},
         ),
         (
+            {"scst_epochs": 1, "epochs": 2, "finetune_from_epoch": 3},
+            True,
+            {"pixels", *TRANSFORMER, "cnn_learning_rate", "scst_finetune"},
+        ),
+        (
             {"scst_epochs": 1, "finetune_from_epoch": 15, "cnn_learning_rate": 0.0},
             True,
             {"pixels", *TRANSFORMER, "finetune_from_epoch", "scst_finetune"},

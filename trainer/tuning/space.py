@@ -183,8 +183,13 @@ def check_useful(
         for each in itertools.product(*values.values())
     ]
     idle = {name: use for name, use in trials[0].items() if all(name in each for each in trials)}
-    refuse_idle([each.name for each in parameters], idle, "--search=")
+    searched = [each.name for each in parameters]
+    refuse_idle(searched, idle, "--search=")
     refuse_idle(explicit, idle)
+    late = "cnn_learning_rate"
+    if late in idle and "finetune_from_epoch" in searched:
+        # One value of it has an effect: it keeps the CNN as it is. So do all of these.
+        refuse_idle(["finetune_from_epoch"], {"finetune_from_epoch": idle[late]}, "--search=")
 
 
 def _telling(parameter: Parameter) -> Sequence[Any]:

@@ -119,6 +119,8 @@ def test_what_has_an_effect_in_no_trial_is_refused():
         space.check_useful(late, [space.parse("units:1..9")], ["cnn_learning_rate"], cut=True)
     epochs = space.parse("finetune_from_epoch:7..20")
     space.check_useful(Configuration(), [epochs], ["cnn_learning_rate"], cut=True)
+    with pytest.raises(UsageError, match=r"^--search=finetune_from_epoch is for a --finetune_from"):
+        space.check_useful(Configuration(), [space.parse("finetune_from_epoch:8..20")], [], True)
     dropout = space.parse("dropout:0,0.1,0.2")
     space.check_useful(Configuration(dropout=0.0), [dropout], ["variational_dropout"], cut=True)
     with pytest.raises(UsageError, match=r"--search=cnn_learning_rate is for data sets"):
