@@ -51,7 +51,7 @@ def write(output: str, trials: Sequence[Trial], plan: Plan, dataset: Dataset) ->
             folds=len(plan.folds),
         )
     )
-    files.write_bytes(files.join(output, PAGE), text.encode("utf-8", "surrogateescape"))
+    files.write_bytes(files.join(output, PAGE), text.encode("utf-8", "backslashreplace"))
     return content
 
 
