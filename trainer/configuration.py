@@ -83,6 +83,7 @@ class Configuration:
         "",
         "folder of a captioner to begin with, in the place of drawn weights; its encoder and"
         " decoder must be the same",
+        parse=files.expanded,
     )
     convolutions: tuple[int, ...] = _option(
         (), "channels of a CNN trained from the pixels, such as 32,64,128", parse=_widths

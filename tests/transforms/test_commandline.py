@@ -96,7 +96,7 @@ def test_every_flag_says_what_it_is(parser: Parser) -> None:
         (caption.build_parser(), "images captioner output metrics_file banned_words"),
         (preprocess.build_parser(), "images captions train_list encoder encoder_weights output"),
         (evaluate.build_parser(), "captions references dataset output images keys"),
-        (task.parser(), "dataset output word_vectors"),
+        (task.parser(), "dataset output word_vectors start_from"),
         (tune.parser(), "dataset output"),
         (self_training.parser(), "dataset unlabelled captioner output"),
     ],
