@@ -109,6 +109,8 @@ for name in ("openvino", "onnxruntime"):
     assert engine.step(numpy.array([[1]]), state, memory).log_probs.shape[:2] == (1, 1)
 heavy = {"tensorflow", "keras", "apache_beam", "tf2onnx"} & set(sys.modules)
 assert not heavy, heavy
+# Nobody is told that it was used.
+assert sys.modules["openvino_telemetry"] is None
 """
 
 

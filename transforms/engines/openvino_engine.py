@@ -1,6 +1,7 @@
 """Running a captioner with OpenVINO, on CPUs."""
 
 import platform
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
@@ -36,9 +37,7 @@ class OpenVinoEngine(ArrayEngine):
             UsageError: bf16 is asked for, and this processor does not compute in it.
         """
         super().__init__(feature_dtype)
-        import openvino
-
-        core = openvino.Core()
+        core = _core()
         if precision == "bf16":
             _check_bfloat16(core)
         # By itself it would compute in bfloat16 where the processor can.
@@ -100,11 +99,24 @@ class OpenVinoEngine(ArrayEngine):
         return np.concatenate(list(found))
 
 
+def _core() -> Any:
+    """Import OpenVINO without its reports of use, which go to Google Analytics at each import.
+
+    They come from a package that it does without where that cannot be imported. Nobody was asked,
+    and a firewall that swallows them keeps a job waiting.
+    """
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("openvino_telemetry", None)
+    import openvino
+
+    return openvino.Core()
+
+
 def _check_bfloat16(core: Any) -> None:
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise UsageError(
             f"{platform.node()}: its processor does not compute in bfloat16: leave out"
-            " --precision=bf16, or give --precision=int8 and a captioner of trainer.quantize"
+            " --precision=bf16"
         )
 
 
