@@ -144,7 +144,9 @@ class Configuration:
         choices=SCHEDULES,
     )
     warmup_steps: int = _option(
-        100, "steps in which the learning rate rises", parse=commandline.count
+        100,
+        "steps in which the learning rate rises, a fifth of all at most",
+        parse=commandline.count,
     )
     weight_decay: float = _option(0.0, "decay of the weights (AdamW)", parse=commandline.amount)
     clip_norm: float = _option(

@@ -110,11 +110,10 @@ class CrossEntropy:
     def pace(self, step: int, steps_per_epoch: int) -> Pace:
         """See `Phase`."""
         c = self._configuration
-        rate = schedule.learning_rate(
-            c.learning_rate, c.schedule, step, c.epochs * steps_per_epoch, steps_per_epoch
-        )
+        total = c.epochs * steps_per_epoch
+        rate = schedule.learning_rate(c.learning_rate, c.schedule, step, total, steps_per_epoch)
         return Pace(
-            rate * schedule.warmup(c.warmup_steps, step),
+            rate * schedule.warmup(c.warmup_steps, step, total),
             schedule.averaging(c.averaging, step),
             c.scheduled_sampling * schedule.ramp(c.epochs, step // steps_per_epoch),
         )

@@ -23,9 +23,12 @@ def learning_rate(peak: float, schedule: str, step: int, total: int, steps_per_e
     return peak
 
 
-def warmup(steps: int, step: int) -> float:
-    """Return the share of the rate at a step, which rises over the first `steps`."""
-    return min(1.0, (step + 1) / max(1, steps))
+def warmup(steps: int, step: int, total: int) -> float:
+    """Return the share of the rate at a step, which rises over the first `steps`.
+
+    Of few steps in all it rises over a fifth: else a short training would end in its beginning.
+    """
+    return min(1.0, (step + 1) / max(1, min(steps, total // 5)))
 
 
 def ramp(epochs: int, epoch: int) -> float:

@@ -20,8 +20,15 @@ def test_decay_falls_once_an_epoch():
 
 
 def test_warmup_rises_to_the_whole_rate():
-    assert [schedule.warmup(5, step) for step in (0, 1, 4, 30)] == [0.2, 0.4, 1.0, 1.0]
-    assert schedule.warmup(0, 0) == 1.0
+    assert [schedule.warmup(5, step, 40) for step in (0, 1, 4, 30)] == [0.2, 0.4, 1.0, 1.0]
+    assert schedule.warmup(0, 0, 40) == 1.0
+
+
+def test_few_steps_are_not_all_warmup():
+    assert [schedule.warmup(100, step, 16) for step in range(4)] == pytest.approx(
+        [1 / 3, 2 / 3, 1.0, 1.0]
+    )
+    assert schedule.warmup(100, 0, 3) == 1.0
 
 
 def test_the_average_forgets_the_first_weights():
