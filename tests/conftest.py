@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from transforms import tensorflow_start
+
+# As commands do it: some tests import TensorFlow by themselves.
+tensorflow_start.configure()
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run in several processes, and the processes that they start: a pool of threads as wide
     # as the machine in each would only have them wait for each other.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import re
 import sys
 import tempfile
@@ -15,8 +16,7 @@ _GREETING = re.compile(
 def start(threads: int | None = None) -> None:
     """Import TensorFlow and find its devices; only unusual messages reach stderr.
 
-    Its memory on the CPU is reused from step to step, unless TF_CPU_ALLOCATOR_USE_BFC is set to
-    false; this counts before its first operation in a process.
+    See `configure` for what it is told before.
 
     The messages come from C++ and pass by Python's streams, so the file descriptor is diverted
     for the seconds that this takes, where TensorFlow is not yet imported.
@@ -25,9 +25,7 @@ def start(threads: int | None = None) -> None:
         threads: that its calls may use; None for as many as there are cores. Counts before its
             first operation in a process, which starts them.
     """
-    # Its own heap, which keeps what was freed for the next step. By malloc each activation of a
-    # large batch has fresh pages, and the system's work for them can be 40 % of an encoder's time.
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+    configure()
     if "tensorflow" not in sys.modules:
         _import()
     if threads:
@@ -38,8 +36,19 @@ def start(threads: int | None = None) -> None:
             tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
-def _import() -> None:
+def configure() -> None:
+    """Set what TensorFlow reads from the environment when it is imported, where nothing is set."""
+    # Its own heap, which keeps what was freed for the next step. By malloc each activation of a
+    # large batch has fresh pages, and the system's work for them can be 40 % of an encoder's time.
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+    # By itself it takes oneDNN's kernels on newer processors only. The others sum in an order that
+    # depends on the number of threads, so that more workers would write other features.
+    if platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _import() -> None:
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as diverted:
