@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+
 PROGRAMS = re.findall(
     r"^```python\n(.*?)^```",
     (Path(__file__).parents[1] / "docs" / "accessibility.md").read_text(),
@@ -47,8 +49,15 @@ def run(program: str, folder: Path) -> str:
 
 def review(folder: Path) -> list[dict[str, str]]:
     """Return the table that people fill in."""
-    with (folder / "texts.csv").open(encoding="utf-8", newline="") as stream:
+    with (folder / "texts.csv").open(encoding="utf-8-sig", newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def tagged(program: str, folder: Path) -> list[tuple[str, str | None]]:
+    """Return the source and the text of each tag that a program prints."""
+    images = Images()
+    images.feed(run(program, folder))
+    return [(unquote(image["src"] or ""), image["alt"]) for image in images.found]
 
 
 def test_only_approved_texts_become_tags_and_they_are_escaped(tmp_path: Path) -> None:
@@ -70,7 +79,29 @@ def test_only_approved_texts_become_tags_and_they_are_escaped(tmp_path: Path) ->
     write_captions(tmp_path, [("z.jpg", "s4", -1.0), ("y.jpg", "s2", -3.0), (hostile, "s3", -2.0)])
     run(listing, tmp_path)
     assert [row["sha256"] for row in review(tmp_path)] == ["s2", "s3", "s1", "s4"]
-    images = Images()
-    images.feed(run(tags, tmp_path))
-    shown = [(unquote(image["src"] or ""), image["alt"]) for image in images.found]
-    assert shown == [("y.jpg", ""), (hostile, HOSTILE)]
+    assert tagged(tags, tmp_path) == [("y.jpg", ""), (hostile, HOSTILE)]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_what_people_wrote_stays_as_a_spreadsheet_saved_it(tmp_path: Path, mark: str) -> None:
+    listing, _ = PROGRAMS
+    # Columns of people's own, one without a name, and no newline at the end.
+    saved = (
+        "by,text,sha256,key,,\r\n"
+        'Zoë,"一只狗,\n跑",s1,x.jpg,seen,twice\r\n'
+        "Ann,A dog runs.,s2,y.jpg,,"
+    )
+    (tmp_path / "texts.csv").write_bytes((mark + saved).encode())
+    write_captions(tmp_path, [("x.jpg", "s1", -1.0), ("y.jpg", "s2", -2.0), ("z.jpg", "s3", -3.0)])
+    run(listing, tmp_path)
+    run(listing, tmp_path)
+    # Excel takes a table for UTF-8 by its mark alone.
+    written = ("\ufeff" + saved + "\r\n,,s3,z.jpg,,\r\n").encode()
+    assert (tmp_path / "texts.csv").read_bytes() == written
+
+
+def test_a_new_list_is_begun_with_the_mark_that_excel_needs(tmp_path: Path) -> None:
+    write_captions(tmp_path, [("x.jpg", "s1", -1.0)])
+    run(PROGRAMS[0], tmp_path)
+    written = (tmp_path / "texts.csv").read_bytes()
+    assert written == '\ufeffsha256,key,caption,text\r\ns1,x.jpg,"a s1, maybe",\r\n'.encode()
