@@ -31,8 +31,14 @@ class Images(HTMLParser):
         self.found.append(dict(attrs))
 
 
-def write_captions(folder: Path, rows: list[tuple[str, str, float]]) -> None:
-    """Write what `--export=jsonl` does of keys, digests and scores."""
+def write_captions(
+    folder: Path, rows: list[tuple[str, str, float]], gone: tuple[str, ...] = ()
+) -> None:
+    """Write what `--export=jsonl` does of keys, digests and scores, and files of all but `gone`."""
+    for key in {key for key, *_ in rows}.difference(gone):
+        picture = folder / "photos" / key
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.touch()
     place = folder / "out" / "captions" / "captions.jsonl"
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("w", encoding="utf-8") as stream:
@@ -105,3 +111,25 @@ def test_a_new_list_is_begun_with_the_mark_that_excel_needs(tmp_path: Path) -> N
     run(PROGRAMS[0], tmp_path)
     written = (tmp_path / "texts.csv").read_bytes()
     assert written == '\ufeffsha256,key,caption,text\r\ns1,x.jpg,"a s1, maybe",\r\n'.encode()
+
+
+def test_pictures_are_named_where_they_are_now_and_others_not_at_all(tmp_path: Path) -> None:
+    listing, tags = PROGRAMS
+    old = [("a/x.jpg", "s1", -1.0), ("y.jpg", "s2", -2.0)]
+    write_captions(tmp_path, old)
+    run(listing, tmp_path)
+    place = tmp_path / "texts.csv"
+    place.write_bytes(place.read_bytes().replace(b'maybe",', b'maybe",A text.'))
+    # A folder was moved, a picture deleted; a new one was moved, another deleted before the list
+    # was made again. The captions table keeps the rows of all.
+    (tmp_path / "photos" / "a").rename(tmp_path / "photos" / "b")
+    (tmp_path / "photos" / "y.jpg").unlink()
+    new = [("b/x.jpg", "s1", -1.0), ("c/z.jpg", "s3", -3.0), ("a/z.jpg", "s3", -3.0)]
+    gone = ("a/x.jpg", "y.jpg", "a/z.jpg", "w.jpg")
+    write_captions(tmp_path, [*old, *new, ("w.jpg", "s4", -4.0)], gone)
+    run(listing, tmp_path)
+    rows = [(row["key"], row["sha256"], row["text"]) for row in review(tmp_path)]
+    # The text of the deleted one stays, should it come back.
+    texts = [("y.jpg", "s2", "A text."), ("b/x.jpg", "s1", "A text.")]
+    assert rows == [*texts, ("c/z.jpg", "s3", "")]
+    assert tagged(tags, tmp_path) == [("b/x.jpg", "A text.")]
