@@ -11,6 +11,7 @@ class RejectCode(enum.StrEnum):
     IMAGE_MISSING = "image_missing"
     IMAGE_UNREADABLE = "image_unreadable"
     IMAGE_CHANGED = "image_changed"
+    IMAGE_NOT_FETCHED = "image_not_fetched"
     IMAGE_EMPTY = "image_empty"
     IMAGE_TOO_MANY_BYTES = "image_too_many_bytes"
     IMAGE_NOT_AN_IMAGE = "image_not_an_image"

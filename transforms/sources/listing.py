@@ -134,11 +134,8 @@ def check(spec: str, flag: str) -> None:
         UsageError: the source is missing, has no image, or is on the web; `flag` is named in the
             message.
     """
-    if spec.lower().startswith(("http://", "https://")):
-        raise UsageError(
-            f"{flag}={spec}: web addresses are not fetched: bring such images into a folder or a"
-            " bucket first"
-        )
+    if names.is_web(spec):
+        raise UsageError(f"{flag}={spec}: {names.NOT_FETCHED}")
     root, _ = _split(spec)
     if not files.is_remote(root) and not files.exists(root):
         what = "folder" if names.kind_of(root) is None else "file"

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from transforms import files
 from transforms.errors import UsageError
+from transforms.rejects import RejectCode
 from transforms.sources import names, parquets
 from transforms.sources.members import File
 from transforms.sources.reference import SourceError
@@ -102,6 +103,9 @@ def _file(uri: str, folder: str) -> File:
     if ".." in key.split("/"):
         # A key stays below the root whatever the path does.
         key = "/".join(part for part in key.split("/") if part not in ("..", ""))
+    if names.is_web(uri):
+        refusal = (RejectCode.IMAGE_NOT_FETCHED, names.NOT_FETCHED)
+        return File(key, uri, -1, 0.0, names.REFUSED, named=True, refusal=refusal)
     kind = names.kind_of(uri)
     if kind is None or kind == names.LIST:
         kind = names.IMAGE

@@ -33,9 +33,10 @@ UNSUPPORTED_SUFFIXES = {
     for suffix in suffixes.split()
 }
 IMAGE = "image"
-# The kind of what is refused unopened: a picture in a format that is not read, or a folder.
+# The kind of what is refused unopened: a folder, a web address, a format that is not read.
 REFUSED = "refused"
 LIST = "list"
+NOT_FETCHED = "web addresses are not fetched: bring the image into a folder or a bucket"
 # Kinds of archives, with what their names end in.
 _KINDS = (
     ("tar", r"\.tar"),
@@ -87,6 +88,11 @@ def stem(name: str) -> str:
     suffix = PurePosixPath(base).suffix
     known = suffix.lower() in IMAGE_SUFFIXES or suffix.lower() in UNSUPPORTED_SUFFIXES
     return base[: -len(suffix)] if known else base
+
+
+def is_web(uri: str) -> bool:
+    """Whether a URI is a web address."""
+    return uri.lower().startswith(("http://", "https://"))
 
 
 def refusal(name: str) -> tuple[RejectCode, str] | None:

@@ -148,6 +148,22 @@ def test_a_store_that_is_none_is_named_in_one_line() -> None:
             sources.check(spec, "--images")
 
 
+def test_a_web_address_in_a_list_is_refused_for_good(tmp_path: Path) -> None:
+    urls = ["http://x.org/a.jpg", "HTTPS://x.org/b.zip"]
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join(urls))
+    refused = [item for file in sources.find(str(path)) for item in sources.expand(file)]
+    message = "web addresses are not fetched: bring the image into a folder or a bucket"
+    code = RejectCode.IMAGE_NOT_FETCHED
+    keys_of = ("x.org/a.jpg", "x.org/b.zip")
+    assert refused == [
+        Reject(key, url, "list", code, message) for key, url in zip(keys_of, urls, strict=True)
+    ]
+    assert not code.retryable
+    with pytest.raises(UsageError, match=rf"there is no image in it \({code}: web addresses"):
+        sources.check(str(path), "--images")
+
+
 @given(st.text(st.characters(exclude_characters="/\x00", exclude_categories=["Cs"]), min_size=1))
 def test_a_stem_is_a_name_without_an_image_suffix(name: str) -> None:
     if "." not in name:
