@@ -85,6 +85,9 @@ def _member(info: zipfile.ZipInfo, path: str, max_bytes: int, overlaps: bool) ->
     elif info.file_size > max_bytes:
         message = f"{info.file_size} bytes, more than the limit of {max_bytes}"
         refusal = (RejectCode.IMAGE_TOO_MANY_BYTES, message)
+    elif info.header_offset < 0:
+        # `zipfile` counts offsets from the end of what is there.
+        refusal = (RejectCode.ARCHIVE_CORRUPT, "the archive lacks its beginning, and this with it")
     elif overlaps:
         refusal = (RejectCode.MEMBER_UNSAFE, "its bytes overlap those of another member")
     place = ZipMember(path, info.header_offset, info.compress_size, info.compress_type, info.CRC)
@@ -101,7 +104,8 @@ def _name(info: zipfile.ZipInfo) -> str:
 def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:
     """Return the offsets of members whose bytes are those of others too, as zip bombs do."""
     found, end, previous = set(), 0, 0
-    for info in sorted(infos, key=lambda info: info.header_offset):
+    there = (info for info in infos if info.header_offset >= 0)
+    for info in sorted(there, key=lambda info: info.header_offset):
         if info.header_offset < end:
             found |= {previous, info.header_offset}
         after = info.header_offset + _LOCAL_HEADER.size + info.compress_size

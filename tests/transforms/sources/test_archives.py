@@ -300,6 +300,15 @@ def test_zip_members_that_share_bytes_are_refused(tmp_path: Path) -> None:
     assert [code for _, code in codes(path)] == [RejectCode.MEMBER_UNSAFE] * 2
 
 
+def test_of_a_zip_without_its_beginning_the_rest_is_read(tmp_path: Path) -> None:
+    files = [(f"{name}.jpg", name.encode() * 1000) for name in "abc"]
+    path = write_zip(tmp_path / "a.zip", files, zipfile.ZIP_STORED)
+    second = zipfile.ZipFile(path).getinfo("b.jpg").header_offset
+    path.write_bytes(path.read_bytes()[second:])
+    assert codes(path) == [("a.jpg", RejectCode.ARCHIVE_CORRUPT)]
+    assert [(ref.key, sources.read(ref)) for ref in listed(path)[0]] == files[1:]
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("lie", [b"declared", b"content", b"header"])
 def test_a_zip_member_that_is_not_what_the_directory_says(
