@@ -22,7 +22,7 @@ from transforms.annotations.annotation import (
     folder_split,
     lines,
 )
-from transforms.annotations.columns import EXPECTED, find_columns
+from transforms.annotations.columns import EXPECTED, KNOWN, find_columns
 from transforms.annotations.records import FLICKR_LINE, beside, read_flickr, read_jsonl
 from transforms.annotations.tables import find_layout, read_parquet, read_table
 from transforms.annotations.trees import read_coco, read_karpathy
@@ -56,6 +56,7 @@ _EXPECTED = {
 HEAD_BYTES = 65_536
 _HEAD_ANNOTATIONS = 1000
 _HEAD_ROWS = 10_000
+_SHOWN = 100  # Characters of a header in messages.
 
 
 def detect(path: str, head: bytes) -> str:
@@ -77,9 +78,12 @@ def detect(path: str, head: bytes) -> str:
         raise UsageError(f"{path}: not text and not Parquet; unpack it if it is compressed")
     found = _detect_json(text) if text.lstrip()[0] in "{[" else _detect_lines(text)
     if found is None:
+        first = text.strip().splitlines()[0].strip()
+        table = first[0] not in "{[" and re.search(r"[\t,;|]", first)
         raise UsageError(
-            f"{path}: not recognised as a caption file; choose its format, one of"
-            f" {', '.join(FORMATS)}"
+            f"{path}: not recognised as a caption file; "
+            + (f"rename the columns of a table ({first[:_SHOWN]}): {KNOWN}; or " if table else "")
+            + f"choose its format, one of {', '.join(FORMATS)}"
         )
     if found in ("csv", "jsonl") and _base(path) == f"metadata.{found}":
         return "hf"

@@ -31,6 +31,10 @@ _CAPTION = ("caption", "sentence", "text", "description", "comment", "raw", "tit
 _SPLIT = ("split", "set", "subset", "partition")
 
 EXPECTED = "a column for the image (file_name, image, …) and one for the caption (caption, text, …)"
+# The same in full, without the names that have numbers or a plural.
+KNOWN = (
+    f"for the image one of {', '.join(_IMAGE)}, and for the caption one of {', '.join(_CAPTION)}"
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,6 +65,11 @@ def test_the_head_of_a_file_is_enough(content: str, format: str) -> None:
         (b"\x1f\x8b\x08\x00\x00", "unpack it if it is compressed"),
         (b"just words\nand more\n", "not recognised as a caption file; choose its format"),
         (b"width,height\n1,2\n", "not recognised"),
+        (
+            b"picture,description\n1.jpg,A dog\n",
+            r"columns of a table \(picture,description\): for the image one of file_name, .*, id,"
+            " and for the caption one of caption, .*, label; or choose its format, one of flickr",
+        ),
         (b'{"a": 1}', "not recognised"),
         (b'[{"image": "a.jpg", "width": 1}]', "not recognised"),
         (b'["a.jpg", "A"]', "not recognised"),
