@@ -1,7 +1,9 @@
 """What an output was made with, kept beside it, so that two configurations never mix."""
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pipeline.common import locks
@@ -64,6 +66,27 @@ def check(output: str, configuration: dict[str, Any], overwrite: bool) -> bool:
             " --overwrite"
         )
     return False
+
+
+def check_writable(output: str) -> None:
+    """Check without writing that a run may write to an output, as far as that can be told.
+
+    Buckets are not asked, and the superuser is refused by nothing but a read-only file system.
+
+    Raises:
+        UsageError: it may not.
+    """
+    if files.is_remote(output):
+        return
+    path = Path(output)
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise UsageError(f"--output={output}: {there} is no folder; choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"--output={output}: {there} cannot be written to; choose another folder, or see to its"
+            " permissions and its file system"
+        )
 
 
 def is_of(output: str, job: str) -> bool:

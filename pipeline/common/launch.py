@@ -68,6 +68,7 @@ def start(
     """
     if flags.dry_run:
         claims.check(job.output, job.configuration, flags.overwrite)
+        claims.check_writable(job.output)
         print(dry_run(build_dry_run, options))
         return Exit.DONE
     job = dataclasses.replace(

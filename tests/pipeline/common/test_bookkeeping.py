@@ -1,16 +1,19 @@
 """Units, books and claims: what makes a run resumable and its result accountable."""
 
+import argparse
 import dataclasses
 import json
 import os
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.captioning import parts
-from pipeline.common import claims, progress, units
+from pipeline.common import claims, launch, progress, units
 from pipeline.common.books import Books, none_left
 from pipeline.common.locks import Hold
 from pipeline.common.sweep import sweep
@@ -214,3 +217,27 @@ def test_progress_of_several_workers_is_summed(
 
 def test_a_report_survives_json() -> None:
     assert json.loads(json.dumps(dataclasses.asdict(REPORT)))["rejects"][0]["code"] == "image_empty"
+
+
+def test_a_dry_run_refuses_an_output_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dry_run(output: Path) -> None:
+        def build(pipeline: beam.Pipeline, *_: object) -> None:
+            pytest.fail("the plan was made")
+
+        flags = argparse.Namespace(dry_run=True, overwrite=False)
+        job = launch.Job("caption", str(output), {"job": "pipeline.caption"}, "captions.json")
+        launch.start(job, build, build, flags, PipelineOptions([]))
+
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=f"^--output={tmp_path}/file/new: {tmp_path}/file is no"):
+        dry_run(tmp_path / "file" / "new")
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    # The superuser may write to any folder, whatever its permissions.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != locked)
+    for output in (locked, locked / "new" / "er"):
+        with pytest.raises(UsageError, match=f"^--output={output}: {locked} cannot be written to"):
+            dry_run(output)
+    assert not list(locked.iterdir())
