@@ -187,10 +187,10 @@ class Run:
             raise JobError(f"{folder}: the books of images do not balance: {books}")
         if not chosen.captions:
             raise UsageError(
-                f"no generated caption is worth keeping ({books}): lower --min_confidence, raise"
-                " --keep, or train the captioner longer"
+                "no generated caption is worth keeping (images:"
+                f" {selection.in_words(books)}): {selection.remedy(books)}"
             )
-        _say(f"round {number}: " + ", ".join(f"{n:,} {name}" for name, n in books.items()))
+        _say(f"round {number}: images: {selection.in_words(books)}")
         _say(f"round {number}: {_commonest(chosen.captions)}")
         facts = {
             "weight": options.weight,

@@ -17,6 +17,17 @@ EXCESS = 2.0
 
 Words = tuple[str, ...]
 
+# What the counts of a round's books are called in messages.
+_MEANINGS = {
+    "listed": "listed",
+    "kept": "kept",
+    "unsure": "without a caption as sure as --min_confidence",
+    "unfinished": "without a caption that comes to its end",
+    "repeated": "with captions that too many others have",
+    "beyond_share": "beyond the share of --keep",
+    "known": "in the labelled data set already",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
@@ -45,7 +56,8 @@ class Chosen:
     Attributes:
         captions: of each image that is kept, by key.
         books: where the candidates' images went: `kept`, `unsure` (no caption is confident enough),
-            `repeated` (all are like too many others), `beyond_share`.
+            `unfinished` (no caption comes to its end), `repeated` (all are like too many others),
+            `beyond_share`.
     """
 
     captions: dict[str, tuple[Caption, ...]]
@@ -71,6 +83,7 @@ def choose(
     per_ngram = max(1, round(rules.ngram_share * images))
     per_caption = max(1, round(rules.caption_share * images))
     wanted = round(rules.keep * images)
+    unfinished = sum(not image.captions for image in candidates)
     sure = []
     for image in candidates:
         captions = [each for each in image.captions if each.confidence >= rules.min_confidence]
@@ -104,11 +117,28 @@ def choose(
             repeated += 1
     books = {
         "kept": len(chosen),
-        "unsure": images - len(sure),
+        "unsure": images - len(sure) - unfinished,
+        "unfinished": unfinished,
         "repeated": repeated,
         "beyond_share": len(sure) - len(chosen) - repeated,
     }
     return Chosen(chosen, books)
+
+
+def in_words(books: Mapping[str, int]) -> str:
+    """Return the counts of a round's books, but for those of nothing, for a person."""
+    return ", ".join(f"{count:,} {_MEANINGS[name]}" for name, count in books.items() if count)
+
+
+def remedy(books: Mapping[str, int]) -> str:
+    """Return what to do where a round's books say that nothing is kept."""
+    if books["beyond_share"]:
+        return "raise --keep"
+    if books["unsure"]:
+        return "lower --min_confidence, or train the captioner longer"
+    if books["unfinished"]:
+        return "train the captioner longer"
+    return "give images that the labelled data set does not have"
 
 
 def _limits(human: Iterable[Words], rules: Rules, images: int) -> dict[Words, int]:

@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.self_training.candidates import Candidates, Caption
-from trainer.self_training.selection import Rules, choose
+from trainer.self_training.selection import Rules, choose, in_words, remedy
 
 FREE = Rules(keep=1.0, min_confidence=0.0, captions=9, caption_share=1.0, ngram_share=1.0)
 HUMAN = [("a", "dog", "runs", "fast")]
@@ -22,7 +22,13 @@ def test_what_the_captioner_agrees_with_itself_on_is_kept_first():
     images = [image(f"{n}", (f"w{n}", 0.5, float(n))) for n in range(4)]
     kept, result = chosen(images, keep=0.5)
     assert kept == {"3": ["w3"], "2": ["w2"]}
-    assert result.books == {"kept": 2, "unsure": 0, "repeated": 0, "beyond_share": 2}
+    assert result.books == {
+        "kept": 2,
+        "unsure": 0,
+        "unfinished": 0,
+        "repeated": 0,
+        "beyond_share": 2,
+    }
 
 
 def test_unsure_captions_are_left_out_and_images_with_nothing_else():
@@ -30,6 +36,28 @@ def test_unsure_captions_are_left_out_and_images_with_nothing_else():
     kept, result = chosen(images, min_confidence=0.5)
     assert kept == {"a": ["y"]}
     assert result.books["unsure"] == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "rules", "counts", "advice"),
+    [
+        ([image("a"), image("b")], {}, "2 without a caption that comes to its end", "train the"),
+        (
+            [image("a"), image("b", ("x", 0.1, 1.0))],
+            {"min_confidence": 0.2},
+            "1 without a caption as sure as --min_confidence,"
+            " 1 without a caption that comes to its end",
+            "lower --min_confidence",
+        ),
+        ([image("a", ("x", 0.5, 1.0))], {"keep": 0.1}, "1 beyond the share", "raise --keep"),
+        ([], {}, "", "give images that"),
+    ],
+)
+def test_where_nothing_is_kept_the_advice_is_what_helps(images, rules, counts, advice):
+    kept, result = chosen(images, **rules)
+    assert not kept
+    assert in_words(result.books).startswith(counts)
+    assert remedy(result.books).startswith(advice)
 
 
 def test_no_caption_is_said_of_more_images_than_its_share():
