@@ -129,5 +129,8 @@ def summarise(
     if copied:
         lines.append(f"new names of bytes that the table knows: {copied:,}")
     lines.append(f"to caption: {names:,}, of which {contents:,} have different content")
+    # Of those that stay as they were some were refused by an earlier run; these are the others.
+    if refused := listed - kept - copied - names:
+        lines.append(f"refused: {refused:,}")
     lines.append(f"units: {len(planned)}")
     Path(path).write_text(tables.printable("\n".join(lines) + "\n"))

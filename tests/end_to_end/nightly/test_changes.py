@@ -37,11 +37,14 @@ def test_a_run_captions_what_is_new_or_changed_and_nothing_else(
     os.utime(images / "2.jpg", (1, 1))
     (images / "3.jpg").unlink()
     (images / "4 again.jpg").write_bytes(jpegs[4])
+    (images / "5.heic").write_bytes(b"x")
     assert run("--dry_run") is Exit.DONE
     said = capsys.readouterr().out
-    assert "table: generation 1\nimages: 9, of which 6 stay as an earlier run left them" in said
+    assert "table: generation 1\nimages: 10, of which 6 stay as an earlier run left them" in said
     assert "new names of bytes that the table knows: 1\nto caption: 2, of which 2 have" in said
+    assert "\nrefused: 1\n" in said
     assert tree(output) == written
+    (images / "5.heic").unlink()
     (images / "4 again.jpg").unlink()
     assert run() is Exit.DONE
     assert books(output) == {"done": 2, "rejected": 1, "committed": 5}
