@@ -270,6 +270,21 @@ class Configuration:
             (bool(self.convolutions), "--convolutions", ("pixels",)),
             (transformer, "--decoder=transformer", ("heads", "feed_forward")),
             (additive, "recurrent decoders with --attention", ("attention_units",)),
+            (
+                self.epochs > 0,
+                "--epochs above 0",
+                ("learning_rate", "schedule", "warmup_steps", "word_dropout", "scheduled_sampling"),
+            ),
+            (
+                self.epochs > 0 or self.scst_cross_entropy > 0,
+                "--epochs or --scst_cross_entropy above 0",
+                ("label_smoothing",),
+            ),
+            (
+                self.epochs > 0 or self.scst_dropout > 0,
+                "--epochs or --scst_dropout above 0",
+                ("dropout", "feature_dropout", "recurrent_dropout", "variational_dropout"),
+            ),
         )
         return {
             name: purpose

@@ -157,9 +157,10 @@ def _learned(encoder: Mapping[str, Any]) -> str:
 def _scores(metrics: Mapping[str, Any]) -> str:
     floor = metrics.get("floor") or {}
     floors = floor.get("scores", {})
+    chosen = metrics.get("epoch", "the best") or "none: it is what the training began with"
     text = (
         f"On the split `{metrics.get('split', 'dev')}`, which also chose the epoch"
-        f" ({metrics.get('epoch', 'the best')}), of captions that the model wrote by itself"
+        f" ({chosen}), of captions that the model wrote by itself"
         f"{_searched(metrics)}. CIDEr is CIDEr-D on its scale of 0 to 10; the others are between 0"
         " and 1.\n\n"
     )

@@ -13,10 +13,17 @@ WORKING = "training"  # Folder of checkpoint and logs, below the output.
 RUN = "run.json"
 
 
-def identity(configuration: Configuration, dataset: Dataset) -> dict[str, Any]:
-    """Return what decides a run's result, as JSON has it."""
+def identity(configuration: Configuration, dataset: Dataset, start: str = "") -> dict[str, Any]:
+    """Return what decides a run's result, as JSON has it.
+
+    Args:
+        configuration: of the training.
+        dataset: that is trained on.
+        start: digest of the captioner that is begun with, if with one.
+    """
     return {
         "configuration": configuration.to_dict(),
+        **({"start_from": start} if start else {}),
         "vocabulary": dataset.text["digest"],
         "encoder": dataset.encoder,
         "dataset": dataset.digest,
@@ -93,6 +100,9 @@ def _compare(output: str, before: dict[str, Any], now: dict[str, Any]) -> None:
             raise UsageError(
                 f"{output}: this was trained with --{name}={flags[name]}, not {value}: {remedy}"
             )
+    start = now.get("start_from")  # Of a finished training nobody asks any more.
+    if start and before.get("start_from", start) != start:
+        raise UsageError(f"{output}: this began with another captioner in --start_from: {remedy}")
     for part in ("vocabulary", "encoder", "dataset"):
         if before.get(part) != now[part]:
             raise UsageError(f"{output}: this was trained with another {part}: {remedy}")

@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         # The claim has the names in it: a wrong one would refuse the right one.
         word_vectors.check(resolved, dataset.vocabulary.tokens)
         start = warm_start.check(resolved, dataset)
-    if runs.claim(output, runs.identity(resolved, dataset)):
+    if runs.claim(output, runs.identity(resolved, dataset, start)):
         late = {"max_minutes": max_minutes, "license": licence, "data_note": data_note}
         given = ", ".join(f"--{name}" for name, value in late.items() if value)
         unused = f"; not used any more: {given}" if given else ""

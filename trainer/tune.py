@@ -99,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             " be judged by them: give --validation=dev"
         )
     task.check_references(dataset, base)
+    if not base.epochs:
+        raise UsageError("--epochs=0 leaves nothing to judge: give 1 or more")
     if not searched:
         base, parameters = space.narrowed(base, parameters, dataset.grid_shape)
     space.check_useful(base, parameters, explicit, dataset.cut)

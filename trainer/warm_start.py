@@ -45,10 +45,10 @@ def check(configuration: Configuration, dataset: Dataset) -> str:
         return ""
     manifest = captioner.read_manifest(folder)
     _check_encoder(folder, manifest, dataset)
-    # The CNN's upper blocks are no part of the captioner that is begun with.
-    idle = configuration.idle(dataset.cut)
-    now = configuration.to_dict()
     before = Configuration.completed(manifest["configuration"])
+    # What shaped nothing there need not be the same here.
+    idle = Configuration.from_dict(before).idle(cut=False)
+    now = configuration.to_dict()
     others = [name for name in SHAPING if name not in idle and now[name] != before[name]]
     if others:
         flags = " ".join(command_line.flag(name, before[name]) for name in others)

@@ -15,6 +15,10 @@ SELF_CRITICAL = {
 }
 CUT = {"cnn_learning_rate", "finetune_from_epoch", "scst_finetune"}
 TRANSFORMER = {"heads", "feed_forward"}
+SUPERVISED = {
+    *("learning_rate", "schedule", "warmup_steps", "word_dropout", "scheduled_sampling"),
+}
+DROPOUT = {"dropout", "feature_dropout", "recurrent_dropout", "variational_dropout"}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,16 @@ def test_tied_words_are_as_wide_as_the_decoder_s_end(decoder, changes, depth):
             {"pixels", *TRANSFORMER, "finetune_from_epoch", "scst_finetune"},
         ),
         ({"scst_epochs": 1, "convolutions": (8,)}, False, {*TRANSFORMER, *CUT}),
+        (
+            {"scst_epochs": 1, "epochs": 0, "start_from": "x"},
+            False,
+            {"pixels", *TRANSFORMER, *CUT, *SUPERVISED, "label_smoothing", *DROPOUT},
+        ),
+        (
+            {"scst_epochs": 1, "epochs": 0, "scst_dropout": 1.0, "scst_cross_entropy": 0.5},
+            False,
+            {"pixels", *TRANSFORMER, *CUT, *SUPERVISED},
+        ),
         ({"scst_epochs": 1, "decoder": "transformer"}, True, {"pixels", "attention_units"}),
         (
             {"scst_epochs": 1, "attention": "none"},

@@ -6,11 +6,12 @@ import tensorflow as tf
 
 from tests import captioners
 from tests.trainer import toy
-from trainer import task, warm_start
+from trainer import finetuning, fit, runs, task, warm_start
 from trainer.configuration import Configuration
 from trainer.model import Captioner
-from transforms import captioner
+from transforms import captioner, encoders, files
 from transforms.commandline import Exit
+from transforms.dataset import open_dataset
 from transforms.errors import UsageError
 from transforms.text import RESERVED, START, Vocabulary
 
@@ -76,15 +77,42 @@ def test_the_start_is_kept_where_nothing_surpasses_it(tmp_path, data, known):
     assert task.main([*flags, *SMALL, *ruinous, "--averaging=0"]) == Exit.DONE
     manifest = json.loads((output / "captioner.json").read_text())
     assert manifest["metrics"]["epoch"] == 0
+    # A run that was killed is not continued from what somebody made of the captioner since.
+    with pytest.raises(UsageError, match="began with another captioner"):
+        runs.claim(str(output), runs.identity(_configuration(manifest), data, "other"))
     assert "the start" in (output / "training.html").read_text()
     # The card tells which captioner it was, and no path of this machine.
     card = (output / "MODEL_CARD.md").read_text()
     assert "--start_from=captioner" in card and folder not in card
     digest = captioner.digest(captioner.read_manifest(folder))
     assert f"another captioner, captioner (digest {digest[:12]})" in card
+    assert "the epoch (none: it is what the training began with)" in card
     begun = Captioner(model.configuration, len(data.vocabulary), data.feature_shape)
     warm_start.initialise(begun, str(output), data)
     for kept, first in zip(begun.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(kept.numpy(), first.numpy())
+
+
+def _configuration(manifest):
+    return Configuration.from_dict(manifest["configuration"])
+
+
+def test_fine_tuning_begins_with_a_captioner_of_the_whole_cnn(tmp_path):
+    cut = toy.cut_dataset(tmp_path / "cut")
+    whole = captioners.dataset(tmp_path / "whole", cut.encoder["name"])
+    facts = encoders.load(cut.encoder["name"], features="grid").describe()
+    whole.manifest["encoder"] = facts | {"dtype": "float16"}
+    files.write_json(str(tmp_path / "whole" / "dataset.json"), whole.manifest)
+    whole = open_dataset(tmp_path / "whole")
+    model = captioners.model(whole, captioners.configuration())
+    captioners.write(tmp_path / "known", whole, model)
+    configuration = captioners.configuration(start_from=str(tmp_path / "known"))
+    warm_start.check(configuration, cut)
+    begun = fit.begin(cut, configuration)
+    for kept, first in zip(begun.decoder.weights, model.decoder.weights, strict=True):
+        np.testing.assert_array_equal(kept.numpy(), first.numpy())
+    rest = finetuning.load_rest(cut)
+    for kept, first in zip(begun.encoder.weights, rest.weights, strict=True):
         np.testing.assert_array_equal(kept.numpy(), first.numpy())
 
 

@@ -78,6 +78,11 @@ class Run:
         self._configuration = Configuration.from_dict(
             {**configuration, "start_from": "", **explicit}
         )
+        if not self._configuration.epochs:
+            raise UsageError(
+                "students begin with drawn weights, and --epochs=0, which may be the teacher's,"
+                " teaches them nothing: add --epochs=8 --scst_epochs=0"
+            )
         self._configuration.check(labelled.grid_shape)
         if self._configuration.scst_epochs:
             raise UsageError(

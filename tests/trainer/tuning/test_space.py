@@ -39,6 +39,7 @@ def test_values_and_ranges_are_those_of_the_setting(text, expected):
         "units:",
         "unitz:1,2",
         "seed:1,2",
+        "start_from:a,b",
         "units:128",
         "units:128,128",
         "units:0,1",
