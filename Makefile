@@ -27,11 +27,13 @@ help: ## Show this list
 .PHONY: setup
 setup: $(INSTALLED) ## Install everything into .venv, in the versions of constraints.txt
 
+# Modules are compiled when they are first imported: most never are, and all take two minutes.
 $(INSTALLED): constraints.txt setup.py pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one, or name it with make PYTHON=/path/to/python" >&2; exit 2; }
 	@echo "Setting up $(VENV) with $(PYTHON); the first time takes some minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile \
+		--constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 .PHONY: demo
@@ -61,7 +63,7 @@ test-faults: setup ## Run the tests of faults whole: 25 kills of each job, 20 mi
 
 .PHONY: test-runners
 test-runners: setup ## Run the jobs on Prism and Flink (needs Go and Java)
-	$(RUN) -m pytest tests/runners
+	$(RUN) -m pytest --numprocesses=$(WORKERS) --dist=load tests/runners
 
 .PHONY: lock
 lock: setup ## Renew constraints.txt with the newest versions that fit together

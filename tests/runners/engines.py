@@ -6,6 +6,8 @@
 prints an engine's flags, to be put after those of a job.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -13,7 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -89,10 +91,11 @@ def _go_install(package: str) -> str:
     """Return the path of a command of Beam's Go module, built unless it is there."""
     folder = CACHE / f"beam-{beam_version()}"
     command = folder / package.rsplit("/", 1)[-1]
-    if not command.exists():
-        _need("go", "https://go.dev/doc/install")
-        module = f"github.com/apache/beam/sdks/v2/{package}@v{beam_version()}"
-        _make(["go", "install", module], GOBIN=str(folder))
+    with _alone():
+        if not command.exists():
+            _need("go", "https://go.dev/doc/install")
+            module = f"github.com/apache/beam/sdks/v2/{package}@v{beam_version()}"
+            _make(["go", "install", module], GOBIN=str(folder))
     return str(command)
 
 
@@ -102,10 +105,20 @@ def _job_server() -> str:
     pom = HERE / "flink" / "pom.xml"
     folder = CACHE / f"flink-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
     jar = folder / "job-server.jar"
-    if not jar.exists():
-        _need("mvn", "https://maven.apache.org/install.html")
-        _make(["mvn", "-B", "-q", "-f", str(pom), f"-Dfolder={folder}", "package"])
+    with _alone():
+        if not jar.exists():
+            _need("mvn", "https://maven.apache.org/install.html")
+            _make(["mvn", "-B", "-q", "-f", str(pom), f"-Dfolder={folder}", "package"])
     return str(jar)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for other processes of tests: they want the same files."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def _need(tool: str, remedy: str) -> None:
