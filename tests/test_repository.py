@@ -210,9 +210,9 @@ def _documented_flags() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize(("module", "flags"), sorted(_documented_flags().items()))
-def test_documented_flags_are_known(module: str, flags: set[str]) -> None:
+def test_documented_flags_are_known_and_help_is_light(module: str, flags: set[str]) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", module, "--help"],
+        [sys.executable, "-X", "importtime", "-m", module, "--help"],
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -221,6 +221,10 @@ def test_documented_flags_are_known(module: str, flags: set[str]) -> None:
     known = set(re.findall(r"--[a-z_0-9]+", shown.stdout))
     runners = {flag for flag in flags if re.match(f"--({BEAM_FLAGS})", flag)}
     assert flags - runners <= known
+    imported = set(re.findall(r"\| +(\w+)$", shown.stderr, re.MULTILINE))
+    assert "argparse" in imported
+    # Each of these takes longer than a person waits for help.
+    assert imported.isdisjoint({"apache_beam", "keras", "onnxruntime", "openvino", "tensorflow"})
 
 
 def test_every_feature_of_a_record_is_documented() -> None:
