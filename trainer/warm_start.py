@@ -19,7 +19,7 @@ from transforms.errors import UsageError
 from transforms.text import RESERVED
 
 # What the weights of a captioner depend on, beside its vocabulary and its encoder.
-SHAPING = (
+_SHAPING = (
     *("decoder", "layers", "units", "embedding", "hidden", "tie", "inject", "residual"),
     *("normalization", "attention", "attention_units", "heads", "feed_forward"),
     *("convolutions", "pixels"),
@@ -49,7 +49,7 @@ def check(configuration: Configuration, dataset: Dataset) -> str:
     # What shaped nothing there need not be the same here.
     idle = Configuration.from_dict(before).idle(cut=False)
     now = configuration.to_dict()
-    others = [name for name in SHAPING if name not in idle and now[name] != before[name]]
+    others = [name for name in _SHAPING if name not in idle and now[name] != before[name]]
     if others:
         flags = " ".join(command_line.flag(name, before[name]) for name in others)
         raise UsageError(
