@@ -9,8 +9,8 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from pipeline.common import claims
 from pipeline.evaluating import given
 from pipeline.evaluating.report import MANIFEST, PAGE, Work, left_out, write
 from transforms import annotations, candidates, files, references, sources, text
@@ -156,8 +156,7 @@ def _configuration(options: argparse.Namespace) -> dict[str, str | None]:
 def _check_output(options: argparse.Namespace) -> None:
     """Refuse to replace the report of other inputs, or to write where that is impossible."""
     output = options.output
-    if not files.is_remote(output) and Path(output).exists() and not Path(output).is_dir():
-        raise UsageError(f"--output={output}: this is a file; name a folder")
+    claims.check_writable(output)
     path = files.join(output, MANIFEST)
     if options.overwrite or not files.exists(path):
         return

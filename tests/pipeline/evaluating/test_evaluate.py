@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -183,6 +184,15 @@ def test_a_dry_run_reads_everything_and_writes_nothing(world, capsys):
     assert not (world / "report").exists()
 
 
+def test_a_dry_run_refuses_an_output_that_cannot_be_written(world, monkeypatch):
+    (world / "file").touch()
+    # The superuser may write to any folder, whatever its permissions.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != world)
+    for output, message in (("file/new", "/file is no folder"), ("new", "cannot be written to")):
+        with pytest.raises(UsageError, match=message):
+            evaluate.main([*flags(world, output=world / output), "--dry_run"])
+
+
 def test_a_report_of_other_inputs_is_not_replaced_unasked(world, without_java):
     evaluate.main(flags(world))
     (world / "other.csv").write_text("image,caption\n0,a red ball\n1,a ball\n")
@@ -274,7 +284,7 @@ def test_nothing_in_common_is_wrong_use(world):
 @pytest.mark.parametrize("content", ["[]", '{"configuration": null}', '{"configuration": "x"}'])
 def test_an_output_that_is_a_file_or_another_thing_is_refused(world, content):
     (world / "file").write_text("")
-    with pytest.raises(UsageError, match="this is a file"):
+    with pytest.raises(UsageError, match="/file is no folder"):
         evaluate.main(flags(world, output=world / "file"))
     (world / "report").mkdir()
     (world / "report" / "report.json").write_text(content)
