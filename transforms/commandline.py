@@ -4,6 +4,7 @@ import argparse
 import atexit
 import difflib
 import enum
+import io
 import os
 import sys
 import threading
@@ -133,6 +134,9 @@ def run(main: Callable[[Sequence[str] | None], Exit | None]) -> NoReturn:
     UsageError, JobError and OSError end in one line on stderr; any other exception is a defect
     of the program and shows its trace.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Names of files need not be text: they are printed as they are on the disk.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         status: int = main(None) or Exit.DONE
     except UsageError as error:

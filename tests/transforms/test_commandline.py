@@ -36,9 +36,11 @@ def command(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "given"],
         cwd=folder,
-        env={"PYTHONPATH": str(root), "TMPDIR": str(folder)},
+        # In the C locale Python is lenient by itself.
+        env={"PYTHONPATH": str(root), "TMPDIR": str(folder), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
         timeout=60,
         check=False,
     )
@@ -60,6 +62,11 @@ def test_a_command_ends_with_its_status_and_one_line(
 ) -> None:
     done = command(tmp_path, body)
     assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_names_that_are_no_text_are_printed_as_they_are(tmp_path: Path) -> None:
+    done = command(tmp_path, "print('a\\udcff')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a\udcff\n", "")
 
 
 def test_help_shows_the_defaults_that_say_something() -> None:
