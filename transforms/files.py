@@ -71,6 +71,17 @@ def scheme(path: str) -> str:
     return path.split("://", 1)[0] if is_remote(path) else ""
 
 
+def has_store(path: str) -> bool:
+    """Whether a path is a local one, or of a kind of store that Beam's file systems know."""
+    if not is_remote(path):
+        return True
+    from apache_beam.io.filesystem import FileSystem
+    from apache_beam.io.filesystems import FileSystems
+
+    known = {each.scheme() for each in FileSystem.get_all_subclasses()}
+    return FileSystems.get_scheme(path) in known
+
+
 def encoded(name: str) -> bytes:
     """Return a name as bytes, those that are no text as they were on the disk."""
     return name.encode("utf-8", "surrogateescape")

@@ -131,11 +131,11 @@ def check(spec: str, flag: str) -> None:
     """Check before work that there is at least one image.
 
     Raises:
-        UsageError: the source is missing, has no image, or is on the web; `flag` is named in the
-            message.
+        UsageError: the source is missing, has no image, or is where nothing fetches it; `flag` is
+            named in the message.
     """
-    if names.is_web(spec):
-        raise UsageError(f"{flag}={spec}: {names.NOT_FETCHED}")
+    if message := names.not_fetched(spec):
+        raise UsageError(f"{flag}={spec}: {message}")
     root, _ = _split(spec)
     if not files.is_remote(root) and not files.exists(root):
         what = "folder" if names.kind_of(root) is None else "file"

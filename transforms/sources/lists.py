@@ -103,8 +103,8 @@ def _file(uri: str, folder: str) -> File:
     if ".." in key.split("/"):
         # A key stays below the root whatever the path does.
         key = "/".join(part for part in key.split("/") if part not in ("..", ""))
-    if names.is_web(uri):
-        refusal = (RejectCode.IMAGE_NOT_FETCHED, names.NOT_FETCHED)
+    if message := names.not_fetched(uri):
+        refusal = (RejectCode.IMAGE_NOT_FETCHED, message)
         return File(key, uri, -1, 0.0, names.REFUSED, named=True, refusal=refusal)
     kind = names.kind_of(uri)
     if kind is None or kind == names.LIST:

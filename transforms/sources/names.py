@@ -4,6 +4,7 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
+from transforms import files
 from transforms.rejects import RejectCode, unsupported
 
 IMAGE_SUFFIXES = frozenset(
@@ -36,7 +37,6 @@ IMAGE = "image"
 # The kind of what is refused unopened: a folder, a web address, a format that is not read.
 REFUSED = "refused"
 LIST = "list"
-NOT_FETCHED = "web addresses are not fetched: bring the image into a folder or a bucket"
 # Kinds of archives, with what their names end in.
 _KINDS = (
     ("tar", r"\.tar"),
@@ -90,9 +90,15 @@ def stem(name: str) -> str:
     return base[: -len(suffix)] if known else base
 
 
-def is_web(uri: str) -> bool:
-    """Whether a URI is a web address."""
-    return uri.lower().startswith(("http://", "https://"))
+def not_fetched(uri: str) -> str | None:
+    """Return why nothing can fetch what a path or URI names, None where a store may."""
+    if uri.lower().startswith(("http://", "https://")):
+        what = "web addresses are not fetched"
+    elif not files.has_store(uri):
+        what = f"no store's addresses begin with {files.scheme(uri)}://"
+    else:
+        return None
+    return f"{what}: bring the image into a folder or a bucket"
 
 
 def refusal(name: str) -> tuple[RejectCode, str] | None:

@@ -141,23 +141,28 @@ def test_what_is_missing_or_empty_is_named(folder: Path) -> None:
 
 
 def test_a_store_that_is_none_is_named_in_one_line() -> None:
-    with pytest.raises(UsageError, match=r"^--images=foo://x/\*\.jpg: it cannot be listed: .*$"):
+    message = r"^--images=foo://x/\*\.jpg: no store's addresses begin with foo://: bring .*$"
+    with pytest.raises(UsageError, match=message):
         sources.check("foo://x/*.jpg", "--images")
     for spec in ("http://x.org/a.jpg", "HTTPS://x.org/*.jpg"):
         with pytest.raises(UsageError, match=f"{re.escape(spec)}: web addresses are not fetched"):
             sources.check(spec, "--images")
 
 
-def test_a_web_address_in_a_list_is_refused_for_good(tmp_path: Path) -> None:
-    urls = ["http://x.org/a.jpg", "HTTPS://x.org/b.zip"]
+def test_what_nothing_fetches_is_refused_for_good_in_a_list(tmp_path: Path) -> None:
+    web, remedy = "web addresses are not fetched", "bring the image into a folder or a bucket"
+    urls = {
+        "http://x.org/a.jpg": web,
+        "HTTPS://x.org/b.zip": web,
+        "ftp://x.org/c.jpg": "no store's addresses begin with ftp://",
+    }
     path = tmp_path / "list.txt"
     path.write_text("\n".join(urls))
     refused = [item for file in sources.find(str(path)) for item in sources.expand(file)]
-    message = "web addresses are not fetched: bring the image into a folder or a bucket"
     code = RejectCode.IMAGE_NOT_FETCHED
-    keys_of = ("x.org/a.jpg", "x.org/b.zip")
     assert refused == [
-        Reject(key, url, "list", code, message) for key, url in zip(keys_of, urls, strict=True)
+        Reject(url.split("://")[1], url, "list", code, f"{why}: {remedy}")
+        for url, why in urls.items()
     ]
     assert not code.retryable
     with pytest.raises(UsageError, match=rf"there is no image in it \({code}: web addresses"):

@@ -204,8 +204,6 @@ def test_a_table_without_uris_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match=r"b\.txt: not a list of URIs in UTF-8"):
         sources.check(str(tmp_path / "b.txt"), "--images")
-    (tmp_path / "c.txt").write_text("nostore://bucket/a.jpg\n")
-    assert codes(tmp_path / "c.txt") == [("bucket/a.jpg", RejectCode.IMAGE_UNREADABLE)]
 
 
 @settings(max_examples=50)
