@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -96,10 +97,8 @@ def _file(uri: str, folder: str) -> File:
         uri = unquote(urlsplit(uri).path)
     if files.is_remote(uri):
         key = uri.split("://", 1)[1]
-    elif uri.startswith("/"):
-        key = uri
     else:
-        key, uri = uri.removeprefix("./"), files.join(folder, uri.removeprefix("./"))
+        key, uri = _local(uri, folder)
     if ".." in key.split("/"):
         # A key stays below the root whatever the path does.
         key = "/".join(part for part in key.split("/") if part not in ("..", ""))
@@ -110,3 +109,24 @@ def _file(uri: str, folder: str) -> File:
     if kind is None or kind == names.LIST:
         kind = names.IMAGE
     return File(key.lstrip("/"), uri, -1, 0.0, kind, named=True)
+
+
+def _local(path: str, folder: str) -> tuple[str, str]:
+    """Return the key of a local path, and its one spelling, in which it is read."""
+    whole = path if path.startswith("/") else files.join(folder, path)
+    plain = os.path.normpath(whole)
+    if ".." in whole.split("/") and not _same(whole, plain):
+        return path, whole
+    root = os.path.normpath(folder) + "/"
+    if plain.startswith(root):
+        # Sources beside the list may spell its folder so as well.
+        plain = files.join(folder, plain.removeprefix(root))
+    return os.path.normpath(path), plain
+
+
+def _same(path: str, plain: str) -> bool:
+    """Whether a path leads to the same place without `..`, which behind a link it does not."""
+    try:
+        return os.path.realpath(path) == os.path.realpath(plain)
+    except ValueError:  # A name that no file can have.
+        return False
