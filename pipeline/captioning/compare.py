@@ -23,7 +23,8 @@ TAGS = (WORK, UNREAD, KEPT, REJECTS)
 class Compare(beam.DoFn):
     """Sorts images by what the listing and the table say of them, without reading any.
 
-    Takes (key, {"listed": [ImageRef], "committed": [Entry]}). Outputs:
+    Takes (key, {"listed": [ImageRef], "refused": [RejectCode], "committed": [Entry]}), the codes
+    being those of images that the listing refuses. Outputs:
         work: (sha256 as bytes, `Found`) of images to caption.
         unread: `Found`, images whose content must be read to decide.
         kept: `Kept`.
@@ -44,6 +45,9 @@ class Compare(beam.DoFn):
         for other in listed[1:]:
             yield pvalue.TaggedOutput(REJECTS, same_key(other, listed[0]))
         if not listed:
+            if not all(code.retryable for code in found["refused"]):
+                # It is there, and no caption can be of what it is now.
+                return
             yield from (pvalue.TaggedOutput(KEPT, keep(entry)) for entry in with_rows(known))
             return
         ref = listed[0]

@@ -67,8 +67,11 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
     )
     # What UTF-8 cannot hold of a key is written another way in the table.
     listed = images | "Key" >> beam.Map(lambda ref: (tables.printable(ref.key), ref))
+    refused = found.rejects | "RefusedKey" >> beam.Map(
+        lambda reject: (tables.printable(reject.key), reject.code)
+    )
     compared = (
-        {"listed": listed, "committed": committed}
+        {"listed": listed, "refused": refused, "committed": committed}
         | "ByKey" >> beam.CoGroupByKey()
         | "Compare" >> beam.ParDo(Compare(settings)).with_outputs(*compare.TAGS)
     )

@@ -40,12 +40,25 @@ def test_a_store_without_times_shows_nothing_unchanged() -> None:
 
 def test_of_two_images_of_one_key_one_is_captioned_and_one_refused() -> None:
     other = dataclasses.replace(REF, uri="/other/a.jpg")
-    found = {"listed": [other, REF], "committed": []}
+    found = {"listed": [other, REF], "refused": [], "committed": []}
     refused, unread = compare.Compare(settings("/captions", 10)).process(("a.jpg", found))
     assert (refused.tag, refused.value.code) == (compare.REJECTS, RejectCode.IMAGE_AMBIGUOUS)
     assert refused.value.uri == "/other/a.jpg"
     assert "/in/a.jpg has the same key: write both paths in full" in refused.value.message
     assert (unread.tag, unread.value) == (compare.UNREAD, (REF, ()))
+
+
+@pytest.mark.parametrize(
+    ("codes", "parts"),
+    [([], ["p"]), ([RejectCode.IMAGE_MISSING], ["p"]), ([RejectCode.MEMBER_UNSUPPORTED], [])],
+)
+def test_what_the_listing_refuses_for_good_has_no_row(
+    codes: list[RejectCode], parts: list[str]
+) -> None:
+    """It would be counted as listed, among the rejected, and as not listed, for its row."""
+    found = {"listed": [], "refused": codes, "committed": [ENTRY]}
+    kept = compare.Compare(settings("/captions", 10)).process(("a.jpg", found))
+    assert [each.value.part for each in kept] == parts
 
 
 @pytest.mark.parametrize("code", [RejectCode.IMAGE_CHANGED, RejectCode.IMAGE_UNREADABLE])
