@@ -43,6 +43,7 @@ def join(
     listed: Iterable[Listed],
     lists_given: bool,
     uncaptioned: bool = False,
+    refused: Iterable[Reject] = (),
 ) -> tuple[list[Captioned], list[Lost]]:
     """Join what shares a stem: the file name without folders and suffix.
 
@@ -56,6 +57,8 @@ def join(
         listed: their lines of list files.
         lists_given: whether there are list files, so that an image must be in one.
         uncaptioned: whether images need no captions.
+        refused: images of the stem that the listing refuses; captions that name none of the others
+            may be theirs, and fall with them.
 
     Returns:
         The images that have what captions and split they need, and all that was lost.
@@ -76,6 +79,17 @@ def join(
         captions[found].extend(annotation.captions)
         if annotation.split:
             hints[found].add(annotation.split)
+    gone = sorted({name for name, code in unmatched if code is RejectCode.IMAGE_MISSING})
+    # Numbered, as several members of an archive may have one name.
+    of_refused = {
+        ImageRef(each.key, each.uri, number, 0.0): each
+        for number, each in enumerate(sorted(refused))
+    }
+    fallen = dict.fromkeys(of_refused, 0)
+    for name, found in Matcher(of_refused).match(gone).items():
+        if isinstance(found, ImageRef):
+            group = unmatched.pop((name, RejectCode.IMAGE_MISSING))
+            fallen[found] += sum(len(annotation.captions) for annotation in group)
     meant = matcher.match(entry.name for entry in listed)
     for entry in listed:
         found = meant[entry.name]
@@ -85,6 +99,7 @@ def join(
     lost = [
         _unmatched_reject(name, code, group) for (name, code), group in sorted(unmatched.items())
     ]
+    lost += [Lost(each, 1, fallen[ref]) for ref, each in of_refused.items()]
     keyed: dict[str, list[ImageRef]] = defaultdict(list)
     for ref in refs:
         keyed[ref.key].append(ref)
@@ -113,7 +128,7 @@ def join(
 def _unmatched_reject(name: str, code: RejectCode, group: list[Annotation]) -> Lost:
     count = sum(len(annotation.captions) for annotation in group)
     reason = (
-        "its captions name an image that is not there, or was refused when it was listed"
+        "its captions name an image that is not there, or was refused with its archive"
         if code is RejectCode.IMAGE_MISSING
         else "its captions could be of several images; name one by its path"
     )

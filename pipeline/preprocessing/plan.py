@@ -61,7 +61,6 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
     """
     found = list_sources(pipeline, settings.images)
     images = found.images
-    refused = found.rejects | "Refused" >> beam.Map(lambda reject: Lost(reject, 1, 0))
     notes = (
         pipeline
         | "CaptionFiles" >> beam.Create(list(enumerate(map(encoded, settings.captions))))
@@ -81,6 +80,8 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
     joined = (
         {
             "images": images | "ImageStem" >> beam.Map(lambda ref: (stem_key(ref.key), ref)),
+            "refused": found.rejects
+            | "RefusedStem" >> beam.Map(lambda reject: (stem_key(reject.key), reject)),
             "notes": annotated
             | "NoteStem" >> beam.Map(lambda pair: (stem_key(pair[1].name), pair)),
             "listed": listed | "ListStem" >> beam.Map(lambda entry: (stem_key(entry.name), entry)),
@@ -106,7 +107,7 @@ def plan(pipeline: beam.Pipeline, settings: Settings, readers: int) -> Plan:
     sizes = (
         kept | "Split" >> beam.Map(lambda image: image.split) | beam.combiners.Count.PerElement()
     )
-    lost = (refused, notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten()
+    lost = (notes.malformed, joined.lost, known.lost) | "Lost" >> beam.Flatten()
     codes = (
         lost
         | "Codes" >> beam.Map(lambda lost: lost.reject.code.value)
@@ -181,7 +182,12 @@ def join_group(
     """Yield the images of a stem that have captions, or need none; the rest goes to `lost`."""
     _, group = stem_group
     kept, lost = joining.join(
-        group["images"], group["notes"], group["listed"], lists_given, uncaptioned
+        group["images"],
+        group["notes"],
+        group["listed"],
+        lists_given,
+        uncaptioned,
+        group["refused"],
     )
     yield from kept
     for item in lost:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from transforms.annotations import Annotation
 from transforms.joining import Listed, join
+from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef
 
 NAMES = st.sampled_from(["1.jpg", "a/1.jpg", "b/1.jpg", "c/b/1.jpg", "1", "a/1", "1.png", "d/1"])
@@ -38,6 +39,21 @@ def test_captions_of_other_images_are_rejects():
         *(("x/1.jpg", "image_ambiguous"), ("y/1.jpg", "image_ambiguous")),
         ("1.jpg", "caption_missing"),
     ]
+
+
+def test_captions_of_a_refused_image_fall_with_it():
+    """It would be counted as listed, among the rejected, and as missing."""
+    refused = [
+        Reject(key, f"z#{key}", "list", RejectCode.MEMBER_UNSUPPORTED, "x")
+        for key in ("z/a/1.jpg", "z/b/1.jpg", "z/b/1.jpg")
+    ]
+    said = notes("a/1.jpg", "a/1", "d/1.jpg", "c/1.jpg")
+    kept, lost = join(images("d/1.jpg"), said, [], False, refused=refused)
+    assert [image.captions for image in kept] == [("d/1.jpg",)]
+    assert [(each.reject.key, each.images, each.captions) for each in lost] == [
+        *(("c/1.jpg", 0, 1), ("z/a/1.jpg", 1, 2), ("z/b/1.jpg", 1, 0), ("z/b/1.jpg", 1, 0))
+    ]
+    assert lost[0].reject.code is RejectCode.IMAGE_MISSING
 
 
 def test_of_images_of_one_key_a_data_set_has_one_at_most_and_says_why():
