@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from transforms import files
-from transforms.errors import JobError
+from transforms.errors import JobError, UsageError
 
 NAME = ".lock"
 BEAT_SECONDS = 20.0
@@ -137,6 +137,7 @@ def held(
     Raises:
         JobError: another run holds it and did not end in time, or took it over while this one
             was stopped.
+        UsageError: it is in a bucket that does not exist.
     """
     store = _store(output)
     if store is None:
@@ -336,26 +337,30 @@ class _Bucket:
         return _parse(content, written), generation
 
     def write(self, owner: Owner, version: int | None) -> bool:
-        data = json.dumps(dataclasses.asdict(owner))
-        return self._if_unchanged(
-            lambda: self._bucket.blob(self._name).upload_from_string(
-                data, "application/json", if_generation_match=version or 0
-            )
-        )
-
-    def remove(self, version: int) -> None:
-        self._if_unchanged(
-            lambda: self._bucket.blob(self._name).delete(if_generation_match=version)
-        )
-
-    def _if_unchanged(self, action: Callable[[], Any]) -> bool:
         from google.api_core import exceptions
 
+        data = json.dumps(dataclasses.asdict(owner))
+        blob = self._bucket.blob(self._name)
         try:
-            _translated(action)
-        except (exceptions.PreconditionFailed, exceptions.NotFound):
+            _translated(
+                lambda: blob.upload_from_string(
+                    data, "application/json", if_generation_match=version or 0
+                )
+            )
+        except exceptions.PreconditionFailed:
             return False
+        except exceptions.NotFound as error:
+            # Of an object that is gone, the condition fails.
+            raise UsageError(
+                f"there is no bucket {self._bucket.name}: make it, or correct its name"
+            ) from error
         return True
+
+    def remove(self, version: int) -> None:
+        from google.api_core import exceptions
+
+        with contextlib.suppress(exceptions.PreconditionFailed, exceptions.NotFound):
+            _translated(lambda: self._bucket.blob(self._name).delete(if_generation_match=version))
 
 
 def _translated(action: Callable[[], Any]) -> Any:

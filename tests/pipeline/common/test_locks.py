@@ -1,6 +1,7 @@
 """Locks: one run at a time on one output, and no output locked for ever."""
 
 import dataclasses
+import itertools
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ from google.api_core.exceptions import RetryError
 
 from pipeline.common import locks
 from tests.pipeline.common.conditional_bucket import ConditionalBucket
-from transforms.errors import JobError
+from transforms.errors import JobError, UsageError
 
 
 def write(folder: Path, **changes: object) -> None:
@@ -324,6 +325,14 @@ def test_what_a_bucket_answers_is_told_in_one_line(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(OSError, match=r"cannot be read or written: File .*none\.json"):
         locks.held("gs://bucket/out").__enter__()
+
+
+def test_a_bucket_that_does_not_exist_is_said_to_be_missing(bucket: ConditionalBucket) -> None:
+    asked = itertools.count()
+    # The last answers only end a run that asks for ever.
+    bucket.refuse = lambda method: 404 if next(asked) < 20 else 403
+    with pytest.raises(UsageError, match="there is no bucket mistyped"):
+        locks.held("gs://mistyped/out").__enter__()
 
 
 def test_a_store_without_locks_says_so(capsys: pytest.CaptureFixture[str]) -> None:
