@@ -159,14 +159,22 @@ def held(
         finally:
             done.set()
             beat.join()
-            found = store.read()
-            if found is not None and found[0].token == owner.token:
-                store.remove(found[1])
+            _give_back(store, owner, output)
     except KeyboardInterrupt:
         if not lost.is_set():
             raise
     if lost.is_set():
         raise JobError(_lost(output))
+
+
+def _give_back(store: Store, owner: Owner, output: str) -> None:
+    try:
+        found = store.read()
+        if found is not None and found[0].token == owner.token:
+            store.remove(found[1])
+    except OSError as error:
+        # How the run ended is more to tell, and the lock of one that is over keeps nobody.
+        print(f"{output}: the lock is not given back: {error}", file=sys.stderr)
 
 
 def _lost(output: str) -> str:

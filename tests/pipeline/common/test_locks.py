@@ -327,6 +327,18 @@ def test_what_a_bucket_answers_is_told_in_one_line(
         locks.held("gs://bucket/out").__enter__()
 
 
+def test_how_a_run_ended_is_told_though_its_lock_cannot_be_given_back(
+    bucket: ConditionalBucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locks.held("gs://bucket/done"):
+        bucket.refuse = lambda method: 403
+    assert "gs://bucket/done: the lock is not given back" in capsys.readouterr().err
+    bucket.refuse = lambda method: 0
+    with pytest.raises(JobError, match="the books"), locks.held("gs://bucket/failed"):
+        bucket.refuse = lambda method: 403
+        raise JobError("the books do not balance")
+
+
 def test_a_bucket_that_does_not_exist_is_said_to_be_missing(bucket: ConditionalBucket) -> None:
     asked = itertools.count()
     # The last answers only end a run that asks for ever.
