@@ -31,6 +31,7 @@ RANDOM_BYTES = 64 * 1024
 # Stores whose client not everybody has: its module, and what installs it.
 _CLIENTS = {"s3": ("boto3", "-e '.[s3]'"), "hdfs": ("hdfs", "'apache-beam[hadoop]'")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_SPECIAL = re.compile(r"[*?\[]")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -217,10 +218,13 @@ def list_files(
         OSError: the folder or the store cannot be listed.
     """
     if is_remote(folder):
+        # What is special in a glob cannot be quoted: other folders are found too, and left out.
+        glob, special = _SPECIAL.subn("?", folder)
+        start = join(folder, "") if special else ""
         with _store_errors(folder):
-            found = _beam(folder).match([join(folder, "**")])[0].metadata_list
+            found = _beam(folder).match([join(glob, "**")])[0].metadata_list
         for match in found:
-            if not match.path.endswith("/"):
+            if match.path.startswith(start) and not match.path.endswith("/"):
                 yield FileInfo(match.path, match.size_in_bytes, match.last_updated_in_seconds or 0)
     else:
         yield from _walk(folder, enter, refused, frozenset())

@@ -83,6 +83,13 @@ def test_captions_of_a_bucket_are_those_of_a_folder(
     assert {info.path for info in files.list_files("gs://bucket/there/data")} == before
 
 
+def test_a_folder_in_a_bucket_may_be_called_like_a_glob(bucket: Bucket) -> None:
+    for folder in ("trips [2024]", "trips 2", "trips [2024] more"):
+        files.write_bytes(f"gs://bucket/{folder}/a/1.jpg", b"x")
+    listed = [info.path for info in files.list_files("gs://bucket/trips [2024]")]
+    assert listed == ["gs://bucket/trips [2024]/a/1.jpg"]
+
+
 def test_preprocess_reads_and_writes_a_bucket(
     bucket: Bucket, stored: Path, warm: WarmPython, tmp_path: Path
 ) -> None:
