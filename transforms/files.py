@@ -227,41 +227,53 @@ def list_files(
             if match.path.startswith(start) and not match.path.endswith("/"):
                 yield FileInfo(match.path, match.size_in_bytes, match.last_updated_in_seconds or 0)
     else:
-        yield from _walk(folder, enter, refused, frozenset())
+        yield from _walk(folder, enter, refused)
 
 
 def _walk(
     folder: str,
     enter: Callable[[str], bool],
     refused: Callable[[str, OSError], None] | None,
-    parents: frozenset[str],
 ) -> Iterator[FileInfo]:
+    # No function that calls itself: folders may lie deeper than Python's calls.
     real = os.path.realpath(folder)
-    if real in parents:
-        return
-    try:
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-    except OSError as error:
-        # Of the first one somebody said that it is there.
-        if parents and isinstance(error, FileNotFoundError | NotADirectoryError):
-            return
-        if not parents or refused is None:
-            raise
-        refused(folder, error)
-        return
-    for entry in entries:
-        if _is_folder(entry):
-            if enter(entry.path):
-                yield from _walk(entry.path, enter, refused, parents | {real})
-        else:
+    above, levels = {real}, [(real, _entries(folder))]
+    while levels:
+        real, entries = levels[-1]
+        entry = next(entries, None)
+        if entry is None:
+            above.remove(real)
+            levels.pop()
+        elif not _is_folder(entry):
+            yield _info(entry)
+        elif enter(entry.path):
+            linked = entry.is_symlink()
+            below = os.path.realpath(entry.path) if linked else join(real, entry.name)
+            if below in above:
+                continue
             try:
-                status = entry.stat()
-            except OSError:
-                # A dangling link: the reader will say what is wrong with it.
-                yield FileInfo(entry.path, 0, 0)
-            else:
-                yield FileInfo(entry.path, status.st_size, status.st_mtime)
+                levels.append((below, _entries(entry.path)))
+                above.add(below)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                if refused is None:
+                    raise
+                refused(entry.path, error)
+
+
+def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
+    with os.scandir(folder) as scan:
+        return iter(sorted(scan, key=lambda entry: entry.name))
+
+
+def _info(entry: "os.DirEntry[str]") -> FileInfo:
+    try:
+        status = entry.stat()
+    except OSError:
+        # A dangling link: the reader will say what is wrong with it.
+        return FileInfo(entry.path, 0, 0)
+    return FileInfo(entry.path, status.st_size, status.st_mtime)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

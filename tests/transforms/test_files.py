@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,24 @@ def test_listing_is_sorted_and_complete(tmp_path: Path) -> None:
         ("c/d/e.JPG", 9),
         ("dangling", 0),
     ]
+
+
+def test_folders_may_be_deeper_than_python_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    depth = sys.getrecursionlimit() + 1
+    for _ in range(depth):
+        os.mkdir("d")  # noqa: PTH102 - a path of that depth takes long to put together
+        os.chdir("d")
+    Path("1.jpg").write_bytes(b"x")
+    listed = [info.path for info in files.list_files(str(tmp_path))]
+    assert listed == [f"{tmp_path}/{'d/' * depth}1.jpg"]
+    # What removes whole trees calls itself.
+    Path("1.jpg").unlink()
+    for _ in range(depth):
+        os.chdir("..")
+        os.rmdir("d")  # noqa: PTH106 - likewise
 
 
 def test_a_folder_that_vanishes_or_cannot_be_listed(
