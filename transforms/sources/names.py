@@ -37,6 +37,8 @@ IMAGE = "image"
 # The kind of what is refused unopened: a folder, a web address, a format that is not read.
 REFUSED = "refused"
 LIST = "list"
+# Characters of a member's name: no disk has longer paths.
+MAX_NAME = 4096
 # Kinds of archives, with what their names end in.
 _KINDS = (
     ("tar", r"\.tar"),
@@ -105,6 +107,9 @@ def refusal(name: str) -> tuple[RejectCode, str] | None:
     """Return why a member's name is refused, None for one that is fit to be a key."""
     if not is_text(name):
         return RejectCode.MEMBER_NAME_INVALID, "the member's name is not UTF-8"
+    if len(name) > MAX_NAME:
+        message = f"the member's name has {len(name)} characters, more than {MAX_NAME}"
+        return RejectCode.MEMBER_NAME_INVALID, message
     parts = re.split(r"[/\\]", name)
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
         return RejectCode.MEMBER_UNSAFE, "the member's name is absolute"

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.transforms.sources.archives import write_tar, write_zip
+from tests.transforms.sources.archives import example, frame, write_tar, write_zip
 from transforms import sources
 from transforms.errors import UsageError
 from transforms.rejects import Reject, RejectCode
@@ -186,6 +186,18 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", [("cafe.jpg", b"")])
     path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
     assert codes(path) == [(name, RejectCode.MEMBER_NAME_INVALID)]
+
+
+def test_names_longer_than_a_path_are_refused(tmp_path: Path) -> None:
+    fits = "a/" * 2045 + "12.jpg"
+    files = [(fits, b"1"), (f"a{fits}", b"2")]
+    for path in (write_tar(tmp_path / "a.tar", files), write_zip(tmp_path / "a.zip", files)):
+        refs, rejects = listed(path)
+        assert [ref.key for ref in refs] == [fits]
+        assert [reject.code for reject in rejects] == [RejectCode.MEMBER_NAME_INVALID]
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(frame([example(image=b"x", key=b"9" * 5000)]))
+    assert [ref.key for ref in listed(path)[0]] == ["00000000"]
 
 
 def test_zip_names_in_utf8_without_its_flag_are_read(tmp_path: Path) -> None:
