@@ -15,7 +15,7 @@ from pipeline.evaluating import given
 from pipeline.evaluating.report import MANIFEST, PAGE, Work, left_out, write
 from transforms import annotations, candidates, files, references, sources, text
 from transforms.candidates import Candidate
-from transforms.commandline import Exit, Parser, parse_strictly, run
+from transforms.commandline import Exit, Parser, parse_strictly, run, shown
 from transforms.errors import UsageError
 from transforms.metrics import Scorer
 from transforms.splits import SPLITS
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         file=sys.stderr,
     )
     for note in left_out(work):
-        print(f"evaluate: {note}", file=sys.stderr)
+        print(f"evaluate: {shown(note)}", file=sys.stderr)
     if options.dry_run:
         return Exit.DONE
     logging.basicConfig(format="evaluate: %(message)s")

@@ -6,6 +6,7 @@ import difflib
 import enum
 import io
 import os
+import re
 import sys
 import threading
 import traceback
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from transforms.errors import JobError, UsageError
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Exit(enum.IntEnum):
@@ -128,6 +131,11 @@ def seed(text: str) -> int:
     return value
 
 
+def shown(text: str) -> str:
+    """Return text as one line for a terminal, which obeys what control characters in it say."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", " ".join(text.split()))
+
+
 def run(main: Callable[[Sequence[str] | None], Exit | None]) -> NoReturn:
     """Run a command's `main` and leave the process with its status.
 
@@ -184,4 +192,4 @@ def _leave(status: int) -> NoReturn:
 
 
 def _say(message: str) -> None:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print(f"error: {shown(message)}", file=sys.stderr)

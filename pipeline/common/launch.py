@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from pipeline.common import books, claims, failures, locks, memory, progress, refusals, run_report
 from transforms import files
-from transforms.commandline import Exit
+from transforms.commandline import Exit, shown
 from transforms.errors import JobError, UsageError
 
 
@@ -183,7 +183,8 @@ def _close(job: Job) -> Exit:
             file=sys.stderr,
         )
     if "malformed" in report:
-        print(f"{job.name}: malformed rows, such as {report['malformed']}", file=sys.stderr)
+        example = shown(report["malformed"])
+        print(f"{job.name}: malformed rows, such as {example}", file=sys.stderr)
     if not report.get("changed", True):
         print(f"{job.name}: nothing new: {manifest} stays as it is", file=sys.stderr)
     status = Exit.DONE

@@ -52,6 +52,7 @@ def command(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
         ("return None", 0, ""),
         ("return commandline.Exit.TOO_MANY_REJECTS", 3, ""),
         ("raise UsageError('a\\nb')", 2, "error: a b\n"),
+        ("raise UsageError('\\x1b[2J\\x9b1m日\\x7f')", 2, "error: \\x1b[2J\\x9b1m日\\x7f\n"),
         ("raise JobError('lost')", 1, "error: lost\n"),
         ("raise OSError('full')", 1, "error: full\n"),
         ("commandline.Parser('x', 'y').parse_args(['--help'])", 0, ""),
