@@ -113,6 +113,18 @@ def test_a_new_list_is_begun_with_the_mark_that_excel_needs(tmp_path: Path) -> N
     assert written == '\ufeffsha256,key,caption,text\r\ns1,x.jpg,"a s1, maybe",\r\n'.encode()
 
 
+def test_no_name_of_a_picture_is_a_formula(tmp_path: Path) -> None:
+    listing, tags = PROGRAMS
+    names = ["=HYPERLINK(A1).jpg", "@sum.jpg", "a=b.jpg"]
+    write_captions(tmp_path, [(name, name[1:], -1.0) for name in names])
+    run(listing, tmp_path)
+    run(listing, tmp_path)
+    assert [row["key"] for row in review(tmp_path)] == [f"./{names[0]}", f"./{names[1]}", names[2]]
+    place = tmp_path / "texts.csv"
+    place.write_bytes(place.read_bytes().replace(b'maybe",', b'maybe",A text.'))
+    assert [source for source, _ in tagged(tags, tmp_path)] == names
+
+
 def test_pictures_are_named_where_they_are_now_and_others_not_at_all(tmp_path: Path) -> None:
     listing, tags = PROGRAMS
     old = [("a/x.jpg", "s1", -1.0), ("y.jpg", "s2", -2.0)]
