@@ -18,6 +18,7 @@ MAX_DIRECTORY = 2**30
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _UTF8 = 0x800
+_WINDOWS = (0, 10)  # FAT and NTFS.
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 # Bytes between a local header and what is stored: names mostly take less.
 _NAMES = 1024
@@ -96,9 +97,12 @@ def _member(info: zipfile.ZipInfo, path: str, max_bytes: int, overlaps: bool) ->
 
 def _name(info: zipfile.ZipInfo) -> str:
     """Return a member's name; unless it is flagged as UTF-8, `zipfile` took it for cp437."""
-    if info.flag_bits & _UTF8:
-        return info.orig_filename
-    return info.orig_filename.encode("cp437").decode("utf-8", "surrogateescape")
+    name = info.orig_filename
+    if not info.flag_bits & _UTF8:
+        name = name.encode("cp437").decode("utf-8", "surrogateescape")
+    # As `unzip` does: PowerShell 5 for one writes backslashes, which the format does not know.
+    windows = info.create_system in _WINDOWS and "/" not in name
+    return name.replace("\\", "/") if windows else name
 
 
 def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:

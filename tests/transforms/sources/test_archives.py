@@ -206,6 +206,18 @@ def test_zip_names_in_utf8_without_its_flag_are_read(tmp_path: Path) -> None:
     assert [ref.key for ref in listed(path)[0]] == ["日.jpg"]
 
 
+def test_folders_in_a_zip_of_windows_may_end_in_backslashes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, system in (("a\\1.jpg", 0), ("b\\2.jpg", 3), ("..\\3.jpg", 0)):
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = system
+            archive.writestr(entry, b"x")
+    refs, rejects = listed(tmp_path / "a.zip")
+    assert [ref.key for ref in refs] == ["a/1.jpg", "b\\2.jpg"]
+    assert [sources.read(ref) for ref in refs] == [b"x", b"x"]
+    assert [reject.code for reject in rejects] == [RejectCode.MEMBER_UNSAFE]
+
+
 @pytest.mark.parametrize(
     ("damage", "kept"),
     [
