@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pipeline.common import claims
 from pipeline.evaluating import given
-from pipeline.evaluating.report import MANIFEST, PAGE, Work, left_out, write
+from pipeline.evaluating.report import MANIFEST, PAGE, Work, digests, left_out, write
 from transforms import annotations, candidates, files, references, sources, text
 from transforms.candidates import Candidate
 from transforms.commandline import Exit, Parser, parse_strictly, run, shown
@@ -127,6 +127,8 @@ def resolve(options: argparse.Namespace) -> Work:
         joined,
         tokenizer,
         {**_configuration(options), "references_format": written.format, "tokenizer": tokenizer},
+        # Now: by the end of the scoring, another run may have made a newer table.
+        digests(_configuration(options)),
     )
 
 

@@ -50,6 +50,7 @@ class Work:
         joined: their references, and what was left out.
         tokenizer: how words are found.
         configuration: the flags, resolved.
+        inputs: what `digests` returned when they were read.
     """
 
     judged: list[Candidate]
@@ -57,6 +58,7 @@ class Work:
     joined: references.Joined
     tokenizer: str
     configuration: dict[str, str | None]
+    inputs: dict[str, str]
 
 
 def write(
@@ -109,7 +111,7 @@ def write(
         "format": "beamcap.report",
         "version": 1,
         "configuration": work.configuration,
-        "inputs": _inputs(work.configuration),
+        "inputs": work.inputs,
         "metrics": result.scores,
         "floor": {"caption": constant, "metrics": floor.scores},
         "notes": list(result.notes),
@@ -227,7 +229,7 @@ def _software() -> dict[str, str]:
     }
 
 
-def _inputs(configuration: dict[str, str | None]) -> dict[str, str]:
+def digests(configuration: dict[str, str | None]) -> dict[str, str]:
     """Return the sha256 of each input file; of a directory, that of its manifest."""
     found = {}
     for name in ("captions", "references", "dataset", "keys"):

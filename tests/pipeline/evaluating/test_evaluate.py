@@ -67,6 +67,20 @@ def test_a_report_of_a_captions_directory(world, without_java, capsys):
     assert "images with references, but without a caption: 1 (elsewhere.jpg)" in out.err
 
 
+def test_a_report_names_the_captions_that_were_judged(world, without_java, monkeypatch):
+    table, write = world / "captions" / "captions.json", evaluate.write
+    judged = hashlib.sha256(table.read_bytes()).hexdigest()
+
+    def late(*arguments):
+        table.write_bytes(table.read_bytes() + b"\n")
+        write(*arguments)
+
+    monkeypatch.setattr(evaluate, "write", late)
+    evaluate.main(flags(world))
+    report = json.loads((world / "report" / "report.json").read_text())
+    assert report["inputs"]["captions"] == judged
+
+
 def test_the_same_inputs_give_the_same_bytes(world, without_java):
     evaluate.main(flags(world))
     before = {path.name: path.read_bytes() for path in (world / "report").iterdir()}
