@@ -8,7 +8,7 @@ from transforms.rejects import Reject, RejectCode
 from transforms.sources import names
 from transforms.sources.members import File
 from transforms.sources.reference import MAX_BYTES, Cell, ImageRef, SourceError
-from transforms.sources.store import Store, parsing
+from transforms.sources.store import Store, parsing, refuse_bomb
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,6 +100,7 @@ def _rows(archive: File, file: Any, column: str, max_bytes: int) -> Iterator[Ima
     label = _name_column(file.schema_arrow, column)
     labels, number = names.Labels(), 0
     for group in range(file.num_row_groups):
+        _check(file, column, group)
         values = _values(file, column, label, group)
         row = 0
         while True:
@@ -121,6 +122,16 @@ def _rows(archive: File, file: Any, column: str, max_bytes: int) -> Iterator[Ima
                 place = Cell(archive.uri, column, group, row)
                 yield ImageRef(key, uri, len(value), archive.modified, place, sha256)
             row, number = row + 1, number + 1
+
+
+def _check(file: Any, column: str, group: int) -> None:
+    """Raise SourceError for a row group whose images are a bomb: a value is inflated whole."""
+    with parsing():
+        facts = file.metadata.row_group(group)
+        for number in range(facts.num_columns):
+            chunk = facts.column(number)
+            if chunk.path_in_schema == column:
+                refuse_bomb(chunk.total_uncompressed_size, chunk.total_compressed_size)
 
 
 def _name_column(schema: "pa.Schema", column: str) -> str | None:

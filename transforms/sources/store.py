@@ -116,9 +116,7 @@ class Inflated(io.RawIOBase):
             pieces.append(piece)
             size -= len(piece)
             self._position += len(piece)
-            if self._position > max(BOMB_BYTES, BOMB_RATIO * self._store.tell()):
-                message = f"it inflates to more than {BOMB_RATIO} times its size"
-                raise SourceError(RejectCode.ARCHIVE_BOMB, message)
+            refuse_bomb(self._position, self._store.tell())
         return b"".join(pieces)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
@@ -147,6 +145,13 @@ class Inflated(io.RawIOBase):
             self._stream.close()
             self._store.close()
         super().close()
+
+
+def refuse_bomb(inflated: int, stored: int) -> None:
+    """Raise SourceError if so many bytes are far more than what real photos inflate to."""
+    if inflated > max(BOMB_BYTES, BOMB_RATIO * stored):
+        message = f"it inflates to more than {BOMB_RATIO} times its size"
+        raise SourceError(RejectCode.ARCHIVE_BOMB, message)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from tests.transforms.sources.test_archives import codes, listed
 from transforms import sources
 from transforms.errors import UsageError
 from transforms.rejects import RejectCode
-from transforms.sources import tfrecords
+from transforms.sources import store, tfrecords
 
 
 def parquet(path: Path, rows: list[dict[str, Any]], **settings: Any) -> Path:
@@ -52,6 +52,17 @@ def test_hugging_face_rows_are_named_by_their_path(tmp_path: Path) -> None:
     refs, _ = listed(path)
     assert refs[-1].uri == f"{path}#7"
     assert [ref.stream for ref in refs] == [(str(path), group) for group in (0, 0, 0, 1, 2)]
+
+
+def test_a_row_group_that_is_a_bomb_is_not_inflated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"image": {"bytes": b"1", "path": "a.jpg"}}, {"image": {"bytes": bytes(2**21)}}]
+    path = parquet(tmp_path / "a.parquet", rows, row_group_size=1, compression="zstd")
+    assert len(listed(path)[0]) == 2
+    monkeypatch.setattr(store, "BOMB_BYTES", 2**20)
+    assert [ref.key for ref in listed(path)[0]] == ["a.jpg"]
+    assert codes(path) == [("a.parquet", RejectCode.ARCHIVE_BOMB)]
 
 
 @pytest.mark.parametrize(
