@@ -285,9 +285,14 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 class HashingWriter:
-    """A binary file object that counts and digests what is written through it."""
+    """A binary file object that counts and digests what is written through it.
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    Attributes:
+        path: of the file; the block of `atomic` may choose another in the same folder.
+    """
+
+    def __init__(self, stream: IO[bytes], path: str = "") -> None:
+        self.path = path
         self._stream = stream
         self._digest = hashlib.sha256()
         self.size = 0
@@ -344,11 +349,12 @@ def atomic(path: str) -> Iterator[HashingWriter]:
     """
     if is_remote(path):
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
-            yield HashingWriter(spool)
+            writer = HashingWriter(spool, path)
+            yield writer
             spool.seek(0)
             with (
                 _store_errors(path),
-                _beam(path).create(path, compression_type=_uncompressed()) as target,
+                _beam(path).create(writer.path, compression_type=_uncompressed()) as target,
             ):
                 shutil.copyfileobj(spool, target, 4 * 1024 * 1024)
         return
@@ -357,10 +363,11 @@ def atomic(path: str) -> Iterator[HashingWriter]:
     temporary = place.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
     try:
         with temporary.open("wb") as stream:
-            yield HashingWriter(stream)
+            writer = HashingWriter(stream, path)
+            yield writer
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(place)
+        temporary.replace(writer.path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

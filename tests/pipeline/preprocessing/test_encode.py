@@ -92,6 +92,26 @@ def test_captions_without_a_word_are_rejects(settings: Settings) -> None:
     assert (report.images, report.lost, report.rejected) == (0, 1, 1)
 
 
+def test_a_file_of_a_unit_stays_when_a_later_run_gets_more_of_its_images(
+    settings: Settings,
+) -> None:
+    path = Path(settings.images[0], "2.jpg")
+    content = images.to_jpeg(np.full((40, 40, 3), 10, np.uint8))
+    later = Planned(ImageRef("2.jpg", str(path), 1, 1.0), digest(content), ("a dog",), "train")
+    both = Unit("train", (*unit(settings).images, later))
+    performance, reporter = Performance(1, 30.0), progress.Reporter(settings.output, 1)
+    reports = []
+    for now in (b"still being copied", content):
+        path.write_bytes(now)
+        reports.append(
+            encode.encode_unit("u", both, settings, performance, WORDS, reporter, images.decode)
+        )
+    assert [report.images for report in reports] == [1, 2]
+    for report in reports:
+        written = Path(settings.output, report.file).read_bytes()
+        assert digest(written) == report.facts["sha256"]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_features_have_the_dtype_that_is_asked_for(
     settings: Settings, dtype: str, monkeypatch: pytest.MonkeyPatch
