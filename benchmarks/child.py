@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks import processes
 
 CORES = os.cpu_count() or 1
+OWN = ("benchmarks", "pipeline", "trainer", "transforms")  # What is no package to install.
 
 
 class AbsentError(Exception):
@@ -66,7 +67,7 @@ def main() -> None:
     except AbsentError as error:
         result = {"absent": str(error)}
     except ImportError as error:
-        if error.name is None or error.name.split(".")[0] in ("benchmarks", "pipeline", "trainer"):
+        if error.name is None or error.name.split(".")[0] in OWN:
             raise
         result = {"absent": error.name}
     Path(path).write_text(json.dumps(result))

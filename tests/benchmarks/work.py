@@ -34,6 +34,13 @@ def lack() -> dict[str, Any]:
     return {"images": no_such_package_anywhere}
 
 
+def break_own() -> dict[str, Any]:
+    """Need what is not in the project's own code."""
+    from transforms import no_such_name  # type: ignore[attr-defined]  # that is the point
+
+    return {"images": no_such_name}
+
+
 def fail() -> dict[str, Any]:
     """Break."""
     raise ValueError("the reason")
