@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from typing import Any
 
 from benchmarks import photos
@@ -14,23 +14,29 @@ from transforms.files import absolute
 WARM = 64
 
 
-def parser(prog: str, description: str, name: str, parts: Sequence[str]) -> Parser:
-    """Return a parser with the flags that all have.
+def parser(
+    prog: str, description: str, name: str, parts: Sequence[str], without: Container[str] = ()
+) -> Parser:
+    """Return a parser with the flags that benchmarks share.
 
     Args:
         prog: the command.
         description: of it.
         name: of the JSON file.
         parts: what it measures, in order.
+        without: of `images`, `count` and `rounds` those that it has no use for.
     """
     result = Parser(prog, description)
     result.set_defaults(known_parts=tuple(parts))
     result.add_argument(
         "--parts", default=",".join(parts), help="what to measure, separated by commas"
     )
-    result.add_argument("--images", default="", help="folder of images; default: drawn JPEGs")
-    result.add_argument("--count", type=positive, default=1000, help="images of a run")
-    result.add_argument("--rounds", type=positive, default=3, help="runs of each contender")
+    if "images" not in without:
+        result.add_argument("--images", default="", help="folder of images; default: drawn JPEGs")
+    if "count" not in without:
+        result.add_argument("--count", type=positive, default=1000, help="images of a run")
+    if "rounds" not in without:
+        result.add_argument("--rounds", type=positive, default=3, help="runs of each contender")
     result.add_argument("--work", default="out/benchmarks", help="folder for images and results")
     result.add_argument("--json", default="", help=f"default: {name}.json in --work")
     result.set_defaults(json_name=f"{name}.json")

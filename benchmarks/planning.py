@@ -86,7 +86,8 @@ def _row(name: str, runs: Sequence[Measured]) -> list[str]:
 
 def build_parser() -> Parser:
     """Return the parser of the command line."""
-    parser = options.parser(PROG, "Measure planning.", "planning", PARTS)
+    unused = ("images", "count", "rounds")
+    parser = options.parser(PROG, "Measure planning.", "planning", PARTS, unused)
     parser.add_argument("--references", type=positive, default=1_000_000, help="made-up images")
     parser.add_argument(
         "--unit_size", type=positive, default=1000, help="images a unit of work, about"

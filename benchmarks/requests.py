@@ -89,7 +89,8 @@ def kind(method: str, path: str) -> str:
 
 def build_parser() -> Parser:
     """Return the parser of the command line."""
-    parser = options.parser(PROG, "Count requests.", "requests", ("requests",))
+    unused = ("images", "count", "rounds")
+    parser = options.parser(PROG, "Count requests.", "requests", ("requests",), unused)
     options.add_captioner(parser)
     return parser
 

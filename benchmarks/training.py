@@ -49,7 +49,7 @@ def build_parser() -> Parser:
     """Return the parser of the command line."""
     from trainer.presets import PRESETS
 
-    parser = options.parser(PROG, "Measure training.", "training", PARTS)
+    parser = options.parser(PROG, "Measure training.", "training", PARTS, ("images", "count"))
     parser.add_argument("--dataset", required=True, help="folder that pipeline.preprocess wrote")
     parser.add_argument("--target", type=fraction, default=0.44, help="dev CIDEr to train until")
     parser.add_argument(

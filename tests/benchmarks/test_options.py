@@ -3,7 +3,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import captioning, memory, preprocessing
+from benchmarks import captioning, memory, options, planning, preprocessing, requests, training
 from transforms.errors import UsageError
 
 
@@ -26,3 +26,19 @@ def test_too_few_pictures_are_refused_before_work(
     with pytest.raises(UsageError, match=f"has 3 image files, and {few} takes more"):
         benchmark.main([*flags, f"--images={tmp_path}", f"--work={tmp_path}/work"])
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "flags"),
+    [
+        (planning, ["--count=9"]),
+        (planning, ["--rounds=2"]),
+        (requests, ["--images=photos"]),
+        (training, ["--dataset=x", "--count=9"]),
+    ],
+)
+def test_a_flag_that_a_benchmark_has_no_use_for_is_unknown(
+    benchmark: ModuleType, flags: list[str]
+) -> None:
+    with pytest.raises(UsageError, match=f"unknown flag {flags[-1].split('=')[0]}"):
+        options.parse(benchmark.build_parser(), flags)
