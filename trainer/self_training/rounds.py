@@ -53,6 +53,11 @@ class Run:
         """
         self._options, self._labelled, self._unlabelled = options, labelled, unlabelled
         task.check_splits(labelled)
+        if labelled.manifest.get("generated"):
+            raise UsageError(
+                f"{labelled.folder}: it has captions that a captioner wrote, which would count as"
+                " people's: give the data set that it was made of, and --rounds=2 for more rounds"
+            )
         check_readable(labelled.folder)
         check_encoder(labelled.folder, labelled.encoder, unlabelled)
         if not unlabelled.images("train"):

@@ -173,6 +173,15 @@ def test_wrong_use_is_one_line(output, labelled, unlabelled, tmp_path, flag, mes
         )
 
 
+def test_captions_of_a_captioner_are_not_taken_for_people_s(unlabelled, tmp_path):
+    mixed = toy.dataset(tmp_path / "mixed", train=2, dev=2)
+    marked = {**mixed.manifest, "generated": {"weight": 0.5, "images": 1, "captions": 3}}
+    files.write_json(files.join(mixed.folder, "dataset.json"), marked)
+    with pytest.raises(UsageError, match="has captions that a captioner wrote"):
+        command.main(flags(mixed, unlabelled, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"configuration": 1}'])
 def test_a_damaged_file_of_the_run_is_named(labelled, unlabelled, tmp_path, content):
     run = tmp_path / "out" / "run.json"
