@@ -1,8 +1,8 @@
 """Training in half precision: fast on GPUs that have tensor cores, with the same weights.
 
 Only the training's own passes compute in 16 bits, as Keras's mixed policies do (Micikevicius et
-al., 2018, arXiv:1710.03740): weights, their updates, logits and losses stay float32, and so do
-evaluation and the exported captioner.
+al., 2018, arXiv:1710.03740), up to the logits: weights, their updates and losses stay float32, and
+so do evaluation and the exported captioner.
 """
 
 import contextlib

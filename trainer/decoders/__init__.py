@@ -81,7 +81,8 @@ class Decoder(Protocol):
             noise: the batch's dropout.
 
         Returns:
-            Logits float32 [M, V], packed, of each token's successor.
+            Logits [M, V], packed, of each token's successor: float32, or of 16 bits where
+            `trainer.precision` has the layers compute in these.
         """
 
 
