@@ -6,6 +6,7 @@ The same command continues a run that was killed, to the same result.
 """
 
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from trainer.self_training import command
 from transforms import commandline, tensorflow_start
 from transforms.commandline import Exit
 from transforms.dataset import open_dataset
+from transforms.errors import UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
@@ -25,6 +27,12 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     parsed = vars(commandline.parse_strictly(command.parser(), argv))
     options, explicit = command.split(parsed)
     options = dataclasses.replace(options, output=options.output.rstrip("/"))
+    if os.environ.get("TF_CONFIG"):
+        # TensorFlow joins machines before it does anything else, and a teacher captions first.
+        raise UsageError(
+            "self-training runs on one machine, and the environment variable TF_CONFIG names a"
+            " cluster: begin the command with env -u TF_CONFIG"
+        )
     labelled, unlabelled = open_dataset(options.dataset), open_dataset(options.unlabelled)
     tensorflow_start.start()
     from trainer.self_training import rounds

@@ -173,6 +173,15 @@ def test_wrong_use_is_one_line(output, labelled, unlabelled, tmp_path, flag, mes
         )
 
 
+def test_a_cluster_is_refused_before_the_images_are_captioned(
+    labelled, unlabelled, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["localhost:1"]}}')
+    with pytest.raises(UsageError, match="runs on one machine"):
+        command.main(flags(labelled, unlabelled, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_captions_of_a_captioner_are_not_taken_for_people_s(unlabelled, tmp_path):
     mixed = toy.dataset(tmp_path / "mixed", train=2, dev=2)
     marked = {**mixed.manifest, "generated": {"weight": 0.5, "images": 1, "captions": 3}}
