@@ -12,9 +12,7 @@ from typing import Any
 from trainer import model_card, training_page
 from trainer import ngrams as train_ngrams
 from trainer.configuration import Configuration
-from trainer.loop import better
 from trainer.model import Captioner
-from trainer.self_critical import SELF_CRITICAL
 from transforms import captioner, encoders, files, manifests, ngrams
 from transforms.captioner import CARD, FORMAT, MANIFEST, SAVED_MODEL, VOCABULARY
 from transforms.dataset import Dataset
@@ -99,7 +97,7 @@ def export(
         "format": FORMAT,
         "version": 1,
         "configuration": configuration.to_dict(),
-        "encoder": _describe_encoder(dataset, configuration, metrics["epoch"], history),
+        "encoder": _describe_encoder(dataset, model),
         "text": dataset.text,
         "decoder": {
             "kind": configuration.decoder,
@@ -146,38 +144,16 @@ def export(
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _describe_encoder(
-    dataset: Dataset,
-    configuration: Configuration,
-    best: int,
-    history: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return what made the features, and whether its upper blocks learned until the best epoch."""
+def _describe_encoder(dataset: Dataset, model: Captioner) -> dict[str, Any]:
+    """Return what made the features, and whether its upper blocks have learned."""
     facts = dict(dataset.encoder)
     if facts.get("weights") == "none":
         # The captioner's own seed may be another.
         facts["seed"] = _encoder_seed(dataset)
     if "rest" in facts:
-        facts["finetuned"] = _finetuned(configuration, best, history)
+        # Not every epoch in which they learned led to the weights that are kept.
+        facts["finetuned"] = encoders.describe_rest(model.encoder) != facts["rest"]
     return facts
-
-
-def _finetuned(
-    configuration: Configuration, best: int, history: Sequence[Mapping[str, Any]]
-) -> bool:
-    """Say whether a pretrained CNN has learned in any of the epochs that led to the best one."""
-    phases = {row["epoch"]: row["phase"] for row in history}
-    if phases.get(best) != SELF_CRITICAL:
-        return configuration.finetunes(best - 1)
-    if configuration.finetunes(best - 1, self_critical=True):
-        return True
-    # Self-critical training began with the best weights of what came before it, or with those of
-    # another captioner, whose CNN was as it is.
-    start, best_score = 0, -1.0
-    for row in history:
-        if row["phase"] != SELF_CRITICAL and better(row["dev_cider"], best_score):
-            start, best_score = row["epoch"], row["dev_cider"]
-    return start > 0 and configuration.finetunes(start - 1)
 
 
 def add_onnx(folder: str) -> None:
