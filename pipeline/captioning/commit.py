@@ -148,6 +148,7 @@ def _retained(settings: Settings, newest: int) -> set[str]:
     keep: set[str] = set()
     for generation in range(max(1, newest - settings.retain), newest + 1):
         name = captions_table.manifest_name(generation)
-        if files.exists(files.join(settings.output, name)):
+        # Of the newest, `captions.json` tells as well.
+        if generation == newest or files.exists(files.join(settings.output, name)):
             keep |= {name, *parts.read_generation(settings.output, generation)["files"]}
     return keep

@@ -15,7 +15,7 @@ from pipeline.common import tables
 from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.common.sums import counted
-from transforms import captions_table
+from transforms import captions_table, files
 from transforms.errors import UsageError
 
 
@@ -73,17 +73,35 @@ def based(settings: Settings) -> Settings:
     """Return the settings with the number of the generation that is there.
 
     Raises:
-        UsageError: the output is no captions table, and is not to become one anew.
+        UsageError: the output is no captions table or has lost its manifest, and is not to become
+            one anew.
         OSError: the store does not answer.
     """
     try:
-        manifest = captions_table.newest(settings.output) or {}
-        base = manifest.get("generation", 0)
+        manifest = captions_table.newest(settings.output)
+        base = manifest["generation"] if manifest else _unfinished(settings.output)
     except UsageError:
         if not settings.overwrite:
             raise
         base = max(captions_table.kept(settings.output), default=0)
     return dataclasses.replace(settings, base=base)
+
+
+def _unfinished(output: str) -> int:
+    """Return 0, the number of the generation that a table without a manifest has.
+
+    Raises:
+        UsageError: it had one.
+    """
+    newest = max(captions_table.kept(output), default=0)
+    # The first run writes this one just before the manifest, and may be killed in between.
+    if newest > 1:
+        path = files.join(output, captions_table.MANIFEST)
+        raise UsageError(
+            f"{path}: the table's manifest is gone; copy generations/{newest}.json over it, or"
+            " begin the table anew with --overwrite"
+        )
+    return 0
 
 
 def build_dry_run(

@@ -115,6 +115,30 @@ def test_a_damaged_manifest_is_in_nobody_s_way_who_begins_anew(run: Run, output:
     assert len(rows(output)) == len(rows(output, 1)) == 7
 
 
+def test_a_table_outlives_its_older_manifests_and_a_lost_one_is_not_taken_for_none(
+    run: Run, images: Path, output: Path, jpegs: list[bytes]
+) -> None:
+    run()
+    before = rows(output)
+    shutil.rmtree(output / "generations")
+    assert run() is Exit.DONE
+    assert rows(output) == before
+    (images / "new.jpg").write_bytes(jpegs[COUNT])
+    (images / "1.jpg").unlink()
+    run()
+    before = rows(output)
+    (output / "captions.json").unlink()
+    with pytest.raises(UsageError, match=r"captions\.json: .* copy generations/2\.json over it"):
+        run()
+    shutil.copy(output / "generations" / "2.json", output / "captions.json")
+    assert run() is Exit.DONE
+    assert rows(output) == before
+    (output / "captions.json").unlink()
+    assert run("--overwrite") is Exit.DONE
+    assert manifest(output)["generation"] == 3
+    assert "1.jpg" not in rows(output)
+
+
 def test_overwriting_begins_a_table_anew(run: Run, images: Path, output: Path) -> None:
     run()
     (images / "3.jpg").unlink()
