@@ -71,6 +71,8 @@ def start(
         claims.check_writable(job.output)
         print(dry_run(build_dry_run, options))
         return Exit.DONE
+    with refusals.told(job.name, flags):
+        claims.check_writable(job.output)
     job = dataclasses.replace(
         job,
         overwrite=flags.overwrite,

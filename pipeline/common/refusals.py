@@ -52,12 +52,14 @@ def tell(
 
     try:
         with contextlib.ExitStack() as stack:
-            if not locked and claims.is_of(output, job):
-                # A folder of something else is left as it is, without a lock as well.
-                stack.enter_context(locks.held(output, watch=False))
+            # What no lock can be written to is told of in a metrics file elsewhere.
+            with contextlib.suppress(OSError):
+                if not locked and claims.is_of(output, job):
+                    # A folder of something else is left as it is, without a lock as well.
+                    stack.enter_context(locks.held(output, watch=False))
             run_report.refuse(output, job, error, started, metrics_file)
     except JobError:
         # The run that has the output tells of itself.
         pass
     except (OSError, UsageError) as fault:
-        print(f"{job}: the metrics cannot be written: {fault}", file=sys.stderr)
+        print(f"{job}: not all of the report can be written: {fault}", file=sys.stderr)

@@ -68,8 +68,11 @@ def close(
     with contextlib.suppress(OSError):
         counts = read(output)
     report, text = _told(counts, output, job, status, started, message)
-    files.write_json(files.join(output, NAME), report)
-    files.write_bytes(metrics_file or files.join(output, METRICS), text)
+    try:
+        files.write_json(files.join(output, NAME), report)
+    finally:
+        # They may lie elsewhere, and the output's full disk be what they are to tell of.
+        files.write_bytes(metrics_file or files.join(output, METRICS), text)
 
 
 def refuse(output: str, job: str, error: Exception, started: float, metrics_file: str) -> None:
@@ -83,12 +86,14 @@ def refuse(output: str, job: str, error: Exception, started: float, metrics_file
         metrics_file: likewise.
     """
     status, message = outcome(error)
-    if claims.is_of(output, job):
-        forget(output)
-        close(output, job, status, started, message, metrics_file)
-    elif metrics_file:
-        _, text = _told({}, output, job, status, started, message)
-        files.write_bytes(metrics_file, text)
+    report, text = _told({}, output, job, status, started, message)
+    try:
+        if claims.is_of(output, job):
+            metrics_file = metrics_file or files.join(output, METRICS)
+            files.write_json(files.join(output, NAME), report)
+    finally:
+        if metrics_file:
+            files.write_bytes(metrics_file, text)
 
 
 def outcome(error: Exception) -> tuple[Exit, str]:

@@ -1,12 +1,15 @@
 """What a run tells those who watch it."""
 
 import argparse
+import errno
 import json
 import math
+import os
 import time
 from pathlib import Path
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -119,6 +122,34 @@ def test_a_command_that_is_refused_tells_that_and_touches_nothing_of_others(
     (output / "run.json").unlink()
     refused()
     assert not (output / "run.json").exists()
+
+
+def test_an_output_that_cannot_be_written_to_is_told_of_in_a_metrics_file_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, place = tmp_path / "out", tmp_path / "textfile" / "beamcap.prom"
+    claims.claim(str(output), {"job": "pipeline.caption"}, overwrite=False)
+
+    def told() -> dict[str, float]:
+        found = {name: value for (name, _), value in samples(place.read_text()).items()}
+        place.unlink()
+        return found
+
+    (output / "run.json").mkdir()  # What cannot be replaced.
+    with pytest.raises(OSError, match=r"run\.json"):
+        run_report.close(str(output), "caption", Exit.FAILED, 0, "the disk is full", str(place))
+    assert told()["beamcap_exit_status"] == 1
+
+    def held(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(locks, "held", held)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    flags = argparse.Namespace(output=str(output), metrics_file=str(place), dry_run=False)
+    job = launch.Job("caption", str(output), {}, "captions.json")
+    with pytest.raises(UsageError, match="cannot be written to; choose another folder"):
+        launch.start(job, lambda *_: None, lambda *_: None, flags, PipelineOptions([]))
+    assert told()["beamcap_exit_status"] == 2
 
 
 @given(st.text(st.sampled_from("ab \\\"\n{},='#é猫"), min_size=1))
