@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import setuptools
 
+from pipeline.captioning import details, parts
+from pipeline.common import tables
 from transforms import candidates, records
 from transforms.rejects import RejectCode
 from transforms.sources import names
@@ -231,6 +233,14 @@ def test_every_feature_of_a_record_is_documented() -> None:
     text = (ROOT / "docs" / "formats.md").read_text()
     for name in records.SCHEMA.names:
         assert f"| `{name}` |" in text, name
+
+
+def test_every_column_of_a_table_is_documented() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text()
+    section = text.partition("\n## captions/\n")[2].partition("\n## ")[0]
+    names = [*parts.CAPTIONS_SCHEMA.names, *(field.name for field in details.FIELDS)]
+    assert not [name for name in (*names, *parts.INDEX_SCHEMA.names) if f"`{name}`" not in section]
+    assert not [name for name in tables.REJECTS_SCHEMA.names if f"| `{name}` |" not in text]
 
 
 def test_every_name_of_a_field_of_judged_captions_is_documented() -> None:

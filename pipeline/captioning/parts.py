@@ -23,6 +23,8 @@ from transforms import captions_table, files, manifests
 from transforms.errors import JobError
 from transforms.rejects import Reject, RejectCode
 
+# What every table has; `details` has what is there on request. Rows of earlier runs lack a new
+# column until they are made again: `Settings.model` counts up with one.
 CAPTIONS_SCHEMA = pa.schema(
     [
         ("key", pa.string()),

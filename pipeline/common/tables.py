@@ -23,8 +23,16 @@ REJECTS_SCHEMA = pa.schema(
 
 
 def write(path: str, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Write a table; returns the facts that a manifest records of it."""
-    table = pa.Table.from_pylist([printable(row) for row in rows], schema=schema)
+    """Write a table; returns the facts that a manifest records of it.
+
+    Raises:
+        ValueError: rows have what the schema has no column for.
+    """
+    rows = [printable(row) for row in rows]
+    # Arrow would leave it out without a word.
+    if unknown := {name for row in rows for name in row} - {*schema.names}:
+        raise ValueError(f"{path}: no column of the schema is for {', '.join(sorted(unknown))}")
+    table = pa.Table.from_pylist(rows, schema=schema)
     with files.atomic(path) as stream:
         pq.write_table(table, stream, compression="zstd")
     return {"records": table.num_rows, "bytes": stream.size, "sha256": stream.sha256}

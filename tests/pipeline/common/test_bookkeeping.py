@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.captioning import parts
-from pipeline.common import claims, launch, progress, units
+from pipeline.common import claims, launch, progress, tables, units
 from pipeline.common.books import Books, none_left
 from pipeline.common.locks import Hold
 from pipeline.common.sweep import sweep
@@ -213,6 +213,13 @@ def test_progress_of_several_workers_is_summed(
             reporter.flush()
     assert "caption: 10 of 10 images, 100%" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_table_has_no_column_for_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with pytest.raises(ValueError, match=r"a\.parquet: no column of the schema is for tone"):
+        tables.write(str(path), tables.REJECTS_SCHEMA, [{"key": "a", "tone": "warm"}])
+    assert not path.exists()
 
 
 def test_a_report_survives_json() -> None:
