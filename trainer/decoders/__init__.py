@@ -98,6 +98,10 @@ def build(configuration: Configuration, vocabulary_size: int, channels: int) -> 
     from trainer.decoders.topdown import TopDownDecoder
     from trainer.decoders.transformer import TransformerDecoder
 
-    kinds = {"topdown": TopDownDecoder, "transformer": TransformerDecoder}
-    kind = kinds.get(configuration.decoder, RecurrentDecoder)
-    return kind(configuration, vocabulary_size, channels)
+    kinds = {
+        "lstm": RecurrentDecoder,
+        "gru": RecurrentDecoder,
+        "topdown": TopDownDecoder,
+        "transformer": TransformerDecoder,
+    }
+    return kinds[configuration.decoder](configuration, vocabulary_size, channels)

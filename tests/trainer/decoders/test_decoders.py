@@ -1,8 +1,10 @@
 """What holds for every decoder."""
 
+import contextlib
 import dataclasses
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +12,12 @@ import tensorflow as tf
 
 from tests.trainer import toy
 from trainer import loss
+from trainer.configuration import Configuration
 from trainer.noise import Noise
 from trainer.packing import Packing, lay_out
 from trainer.phases import count_tokens
 from trainer.search import beam_search
+from transforms.errors import UsageError
 from transforms.text import PAD, START
 
 POOLED = (5,)
@@ -42,6 +46,24 @@ KINDS = [
     ]
 ]
 each_kind = pytest.mark.parametrize(("shape", "changes"), KINDS)
+
+
+def test_every_decoder_and_attention_that_flags_allow_is_tried_and_documented():
+    choices = {
+        field.name: field.metadata["choices"]
+        for field in dataclasses.fields(Configuration)
+        if field.name in ("decoder", "attention")
+    }
+    allowed = set()
+    for decoder, attention in itertools.product(choices["decoder"], choices["attention"]):
+        with contextlib.suppress(UsageError):
+            Configuration(decoder=decoder, attention=attention).check(toy.GRID)
+            allowed.add((decoder, attention))
+    tried = [Configuration(**kind.values[1]) for kind in KINDS]
+    assert allowed <= {(each.decoder, each.attention) for each in tried}
+    text = (Path(__file__).parents[3] / "docs" / "decoders.md").read_text()
+    named = [f"--{flag}={choice}`" for flag, each in choices.items() for choice in each]
+    assert not [flag for flag in named if flag not in text]
 
 
 def read(model, features, ids):
