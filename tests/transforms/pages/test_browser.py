@@ -45,6 +45,16 @@ def test_captions_are_text_and_never_run(page: Path) -> None:
     assert "&lt;script&gt;document.title" in dom
 
 
+def test_names_of_files_are_there_to_their_ends(page: Path) -> None:
+    shots = []
+    for number in range(2):
+        page.write_text(gallery([Card(f"{'folder/' * 20}{number}.jpg", "a dog")], "Captions"))
+        shot = page.parent / f"{number}.png"
+        chromium(page, "--window-size=360,800", f"--screenshot={shot}")
+        shots.append(np.asarray(Image.open(shot).convert("RGB")))
+    assert (shots[0] != shots[1]).any()
+
+
 @pytest.mark.parametrize("width", [360, 1200])
 def test_pictures_show_at_any_width(page: Path, width: int) -> None:
     shot = page.parent / "shot.png"
