@@ -112,8 +112,16 @@ def _committed(base: int, output: str) -> Iterator[tuple[str, Part]]:
     sizes = manifests.sizes(output, named)
     for name, entry in sorted(parts.items()):
         facts = {file: manifest["files"][file] for file in (entry["data"], entry["index"]) if file}
-        if all(sizes.get(files.join(output, f)) == facts[f]["bytes"] for f in facts):
+        lost = [f for f in facts if sizes.get(files.join(output, f)) != facts[f]["bytes"]]
+        if not lost:
             yield name, Part(entry, facts)
+            continue
+        logging.warning(
+            "%s: the file is gone or cut short; rows of images that are listed are made again,"
+            " the others of its %d rows are lost",
+            files.join(output, lost[0]),
+            entry["rows"],
+        )
 
 
 def read_generation(output: str, generation: int) -> dict[str, Any]:

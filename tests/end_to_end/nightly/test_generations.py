@@ -68,10 +68,21 @@ def _generation(output: Path, number: int) -> dict[str, Any]:
     return json.loads((output / "generations" / f"{number}.json").read_text())
 
 
-def test_a_lost_data_file_is_made_again(run: Run, output: Path) -> None:
+def test_a_lost_file_is_named_and_its_rows_are_made_again(
+    run: Run, output: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run()
     before = rows(output)
-    (output / manifest(output)["data"][0]).unlink()
+    part = next(part for part in manifest(output)["parts"].values() if part["data"])
+    for lost in (part["data"], part["index"]):
+        kept = (output / lost).read_bytes()
+        (output / lost).unlink()
+        assert run("--dry_run") is Exit.DONE
+        message = f"{output}/{lost}: the file is gone or cut short"
+        assert f"the others of its {part['rows']} rows are lost" in caplog.text
+        assert message in caplog.text
+        (output / lost).write_bytes(kept)
+    (output / part["data"]).unlink()
     assert run() is Exit.DONE
     assert rows(output) == before
 
