@@ -47,8 +47,8 @@ def check(output: str, configuration: dict[str, Any], overwrite: bool) -> bool:
     if content is None:
         if any(True for _ in _existing(output)):
             raise UsageError(
-                f"--output={output}: the folder has files that are not of this job;"
-                " choose another or an empty one"
+                f"--output={output}: the folder has files that are not of this job, or has lost its"
+                f" {NAME}; choose another or an empty one, or bring that file back"
             )
         return False
     held = _held(content)

@@ -155,7 +155,8 @@ def test_an_output_belongs_to_one_configuration(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("x")
-    with pytest.raises(UsageError, match="files that are not of this job"):
+    message = r"files that are not of this job, or has lost its configuration\.json"
+    with pytest.raises(UsageError, match=message):
         claims.claim(str(tmp_path), {"job": "a"}, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
