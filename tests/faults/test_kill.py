@@ -29,7 +29,7 @@ def preprocess(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def whole(preprocess: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data set of a run that nothing disturbed."""
+    """The data set of a run that nothing disturbed, in a Python of its own as users start it."""
     folder = tmp_path_factory.mktemp("whole")
     run_job([*preprocess, "--output=dataset"], folder).check()
     return folder / "dataset"
@@ -49,15 +49,15 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_preprocess_run_again_gives_the_bytes_of_an_uninterrupted_run(
-    moment: str, preprocess: list[str], whole: Path, tmp_path: Path
+    moment: str, preprocess: list[str], whole: Path, warm: WarmPython, tmp_path: Path
 ) -> None:
     command = [*preprocess, "--output=dataset"]
-    killed = run_job(command, tmp_path, kill_when=lambda: MOMENTS[moment](tmp_path))
+    killed = run_job(command, tmp_path, warm=warm, kill_when=lambda: MOMENTS[moment](tmp_path))
     killed.check(status=-9)
     assert not (tmp_path / "dataset" / "dataset.json").exists()
     survived = data_files(tmp_path)
 
-    run_job(command, tmp_path).check()
+    run_job(command, tmp_path, warm=warm).check()
     assert tree(tmp_path / "dataset") == tree(whole)
     kept = data_files(tmp_path)
     # What was done is not done again, except for a file whose unit had no time to be entered.
@@ -91,17 +91,17 @@ def test_killed_at_random_moments_and_run_again_gives_the_bytes_of_an_uninterrup
 
 
 def test_a_finished_preprocess_run_again_changes_nothing(
-    preprocess: list[str], whole: Path, tmp_path: Path
+    preprocess: list[str], whole: Path, warm: WarmPython, tmp_path: Path
 ) -> None:
     before, times = tree(whole), data_files(whole.parent)
-    run_job([*preprocess, f"--output={whole}"], tmp_path).check()
+    run_job([*preprocess, f"--output={whole}"], tmp_path, warm=warm).check()
     assert tree(whole) == before
     assert data_files(whole.parent) == times
 
 
 def test_bundles_that_are_repeated_change_nothing(
-    preprocess: list[str], whole: Path, tmp_path: Path
+    preprocess: list[str], whole: Path, warm: WarmPython, tmp_path: Path
 ) -> None:
     repeat = "--direct_runner_bundle_repeat=2"
-    run_job([*preprocess, "--output=dataset", repeat], tmp_path).check()
+    run_job([*preprocess, "--output=dataset", repeat], tmp_path, warm=warm).check()
     assert tree(tmp_path / "dataset") == tree(whole)
