@@ -32,7 +32,7 @@ class Replicas:
         self._several_machines = several
         # The first worker is the chief where no other is named.
         self.chief = strategy is None or not several or strategy.extended.should_checkpoint
-        self._broadcast = tf.function(self._chiefs)
+        self._broadcast = tf.function(self._chiefs, autograph=False)
 
     def scope(self) -> Any:
         """Return the context in which variables are made."""

@@ -59,7 +59,9 @@ class Evaluator:
             )
             return tokens[:, 0]
 
-        self._generate = tf.function(generate, input_signature=[examples.input_spec])
+        self._generate = tf.function(
+            generate, input_signature=[examples.input_spec], autograph=False
+        )
 
     def captions(self) -> list[list[str]]:
         """Write a caption for each image, in order."""

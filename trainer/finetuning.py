@@ -47,7 +47,11 @@ def traced(
         frozen: the same in the other epochs, where it differs.
     """
     signatures = {False: frozen or signature, True: signature}
-    graphs = {mode: tf.function(step, input_signature=each) for mode, each in signatures.items()}
+    # Nothing in a step is Python's control flow over tensors: to look for it is a third of tracing.
+    graphs = {
+        mode: tf.function(step, input_signature=each, autograph=False)
+        for mode, each in signatures.items()
+    }
     return lambda *arguments: graphs[captioner.finetuning](*arguments)
 
 

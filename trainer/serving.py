@@ -3,6 +3,7 @@
 Letters: B images, K hypotheses of each, T tokens, V words.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -93,11 +94,12 @@ class Serving(tf.Module):
         width = tf.TensorSpec([], tf.int32, "beam_width")
         penalty = tf.TensorSpec([], tf.float32, "length_penalty")
         images = tf.TensorSpec([None], tf.string, "images")
-        self.encode = tf.function(self._encode, [pixels])
-        self.caption_features = tf.function(self._caption_features, [features, width, penalty])
-        self.caption_pixels = tf.function(self._caption_pixels, [pixels, width, penalty])
-        self.caption_images = tf.function(self._caption_images, [images])
-        self.prepare = tf.function(self._prepare, [features])
+        function = functools.partial(tf.function, autograph=False)
+        self.encode = function(self._encode, [pixels])
+        self.caption_features = function(self._caption_features, [features, width, penalty])
+        self.caption_pixels = function(self._caption_pixels, [pixels, width, penalty])
+        self.caption_images = function(self._caption_images, [images])
+        self.prepare = function(self._prepare, [features])
         self.step = self._trace_step()
 
     def signatures(self) -> dict[str, Any]:
@@ -166,7 +168,7 @@ class Serving(tf.Module):
                 outputs["attention"] = attention[0]
             return outputs
 
-        return tf.function(step).get_concrete_function(**inputs)
+        return tf.function(step, autograph=False).get_concrete_function(**inputs)
 
     def _caption_pixels(
         self, pixels: tf.Tensor, beam_width: tf.Tensor, length_penalty: tf.Tensor

@@ -57,7 +57,9 @@ class Updates:
         """
         c, replicas = self._configuration, self.replicas
         tokens = [replicas.sum(each) for each in tokens]
-        compute = tf.function(self._gradients, jit_compile=True) if c.xla else self._gradients
+        compute: Any = self._gradients
+        if c.xla:
+            compute = tf.function(compute, jit_compile=True, autograph=False)
         total, gradients = compute(objective, tokens)
         gradients = replicas.sum(gradients)
         gradients, usable = self._scale.down(gradients)

@@ -98,7 +98,8 @@ class Writer:
             length = tf.cast(tf.reduce_sum(tf.cast(tokens != 0, tf.int32), axis=2), tf.float32)
             return tokens, scores * length ** (penalty - 1), drawn
 
-        self._generate = tf.function(generate, input_signature=[spec, tf.TensorSpec([2], tf.int32)])
+        signature = [spec, tf.TensorSpec([2], tf.int32)]
+        self._generate = tf.function(generate, input_signature=signature, autograph=False)
 
     def write(
         self, records: Sequence[Record], part: int, progress: Callable[[int], None]

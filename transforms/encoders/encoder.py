@@ -97,7 +97,9 @@ class Encoder:
 
         signature = tf.TensorSpec((self.batch_size, *self.input_size, 3), tf.uint8)
         return tf.function(
-            lambda pixels: self.model(pixels, training=False), input_signature=[signature]
+            lambda pixels: self.model(pixels, training=False),
+            input_signature=[signature],
+            autograph=False,
         )
 
 

@@ -141,7 +141,7 @@ def _convert(signature: Any, part: str) -> bytes:
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(
-        tf.function(call), [specs[name] for name in inputs], opset=OPSET
+        tf.function(call, autograph=False), [specs[name] for name in inputs], opset=OPSET
     )
     graph = model.graph
     fresh = {value.name: name for value, name in zip(graph.input, inputs, strict=True)}

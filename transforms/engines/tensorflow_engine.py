@@ -24,8 +24,8 @@ class TensorFlowEngine:
         import tensorflow as tf
 
         self._encode, self._prepare, self._step = (signatures[name] for name in captioner.PARTS)
-        self._reorder = tf.function(_reorder, reduce_retracing=True)
-        self._keep = tf.function(_keep, reduce_retracing=True)
+        self._reorder = tf.function(_reorder, reduce_retracing=True, autograph=False)
+        self._keep = tf.function(_keep, reduce_retracing=True, autograph=False)
         self._encoding = threading.Lock()
 
     @classmethod
