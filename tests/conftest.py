@@ -36,6 +36,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.environ["BEAMCAP_CACHE"] = before
 
 
+@pytest.fixture
+def without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """METEOR takes seconds to start; most tests need none of it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
 @pytest.fixture(scope="session")
 def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A captioner that nothing has trained, small and whole, for pictures of any content."""

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from pipeline import caption, preprocess
 from tests import hub_presets
 from trainer import task
@@ -10,6 +12,7 @@ from transforms import captions_table, sample
 from transforms.commandline import Exit
 
 
+@pytest.mark.usefixtures("without_java")
 def test_a_preset_s_captioner_captions_without_the_preset(tmp_path: Path) -> None:
     sample.write(tmp_path / "scenes", 30)
     hub_presets.write(tmp_path / "presets")

@@ -112,6 +112,7 @@ def test_what_is_drawn_depends_on_the_picture_and_the_seed_alone(
     assert any(again[key]["caption"] != drawn[key]["caption"] for key in drawn)
 
 
+@pytest.mark.usefixtures("without_java")
 def test_a_captioner_that_was_evaluated_by_consensus_captions_by_consensus(
     images: Path, tmp_path: Path
 ) -> None:

@@ -13,12 +13,6 @@ from transforms import images
 
 
 @pytest.fixture
-def without_java(monkeypatch, tmp_path):
-    """METEOR takes seconds to start; most tests need none of it."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-
-@pytest.fixture
 def world(tmp_path):
     """Make pictures, a captions directory of them, and a Flickr token file of references."""
     rows, lines = [], []
