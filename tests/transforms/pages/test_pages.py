@@ -84,6 +84,9 @@ def test_the_gallery_shows_pictures_with_captions_and_references():
     for words in ("Holiday", "2 of 7,000 images", "1 reference", "1 alternative", "score −0.50"):
         assert words in page.text
     assert "The image could not be read." in page.text and "never seen" in page.text
+    # Not in a tooltip, which only a mouse brings up.
+    assert "The score says how sure" in page.text
+    assert "The score says" not in Page(gallery([Card("a.jpg", "a wall")], "Holiday")).text
 
 
 def test_a_row_of_a_captions_table_becomes_a_card():
