@@ -37,10 +37,16 @@ def filling(place: Path) -> Iterator[Path]:
     A folder there that is not `filled` any more is replaced.
 
     Raises:
-        OSError: the cache cannot be written.
+        OSError: the cache cannot be written; the message says what to set.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=place.parent))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=place.parent))
+    except OSError as error:
+        raise OSError(
+            f"{place.parent}: the cache cannot be written ({error.strerror}): set BEAMCAP_CACHE"
+            " to a folder that can"
+        ) from error
     fresh = temporary / "fresh"
     fresh.mkdir(mode=stat.S_IRWXU)
     try:

@@ -32,3 +32,11 @@ def test_a_folder_of_the_cache_that_lost_something_is_filled_again(
     # What is whole stays.
     assert place.stat().st_ino == before
     assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "kind" / "digest"
+    expected = pytest.raises(OSError, match=r"file/kind: the cache cannot .* set BEAMCAP_CACHE")
+    with expected, cache.filling(place):
+        pass
