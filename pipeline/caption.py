@@ -119,7 +119,7 @@ def build_parser() -> Parser:
         action="append",
         choices=("jsonl", "coco"),
         default=[],
-        help="write captions.jsonl or COCO's results JSON as well; may be repeated",
+        help="write captions.jsonl or COCO's results JSON as well; repeated, both",
     )
     table.add_argument(
         "--page_images",
