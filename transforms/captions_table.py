@@ -5,6 +5,7 @@ are never changed. `captions.json` is the manifest of the newest one, `generatio
 those that are kept. A reader who has a manifest sees that generation, whole, whatever runs.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -54,8 +55,11 @@ def newest(folder: str) -> dict[str, Any] | None:
 def kept(folder: str) -> list[int]:
     """Return the numbers of the generations of a table that are kept, the oldest first."""
     first = files.join(folder, "generations", "")
-    found = files.list_files(folder, lambda path: f"{path}/" == first)
-    names = [info.path.removeprefix(first) for info in found]
+    names = []
+    # Before a first run there is no folder yet.
+    with contextlib.suppress(FileNotFoundError):
+        for info in files.list_files(folder, lambda path: f"{path}/" == first):
+            names.append(info.path.removeprefix(first))
     return sorted(int(match[1]) for name in names if (match := _GENERATION.fullmatch(name)))
 
 

@@ -29,6 +29,9 @@ from transforms.rejects import RejectCode
 def test_a_run_captions_what_is_new_or_changed_and_nothing_else(
     run: Run, images: Path, output: Path, jpegs: list[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert run("--dry_run") is Exit.DONE
+    assert "\nimages: 8, of which 0 stay" in capsys.readouterr().out
+    assert not output.exists()
     assert run() is Exit.DONE
     assert books(output) == {"done": 7, "rejected": 1, "committed": 0}
     before, written = rows(output), tree(output)
