@@ -112,7 +112,9 @@ def _file(uri: str, folder: str) -> File:
 
 
 def _local(path: str, folder: str) -> tuple[str, str]:
-    """Return the key of a local path, and its one spelling, in which it is read."""
+    """Return the key of a path without a store, and its one spelling, in which it is read."""
+    if files.is_remote(folder) and not path.startswith("/"):
+        return _stored(path.removeprefix("./"), folder)
     whole = path if path.startswith("/") else files.join(folder, path)
     plain = os.path.normpath(whole)
     if ".." in whole.split("/") and not _same(whole, plain):
@@ -122,6 +124,15 @@ def _local(path: str, folder: str) -> tuple[str, str]:
         # Sources beside the list may spell its folder so as well.
         plain = files.join(folder, plain.removeprefix(root))
     return os.path.normpath(path), plain
+
+
+def _stored(path: str, folder: str) -> tuple[str, str]:
+    """Do the same for a path in a list that lies in a store."""
+    if ".." not in path.split("/"):
+        # As it is: objects may be called `a//b.jpg`.
+        return path, files.join(folder, path)
+    store, _, below = folder.partition("://")
+    return os.path.normpath(path), f"{store}://{os.path.normpath(files.join(below, path))}"
 
 
 def _same(path: str, plain: str) -> bool:

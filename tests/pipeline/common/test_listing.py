@@ -1,17 +1,21 @@
 """The beginning of both jobs: what several sources find."""
 
+import io
 from pathlib import Path
 
+import pytest
+
 from pipeline.common.listing import expand, find
-from transforms import sources
+from transforms import files, sources
 from transforms.files import encoded
+from transforms.sources import lists
 
 
 def test_a_file_that_two_sources_find_is_what_the_kinder_one_says(tmp_path: Path) -> None:
     (tmp_path / "a.heic").write_bytes(b"x")
     specs = [str(tmp_path), f"{tmp_path}/*"]
-    files = [file for spec in specs for _, file in find((encoded(spec), b""))]
-    for order in (files, files[::-1]):
+    found = [file for spec in specs for _, file in find((encoded(spec), b""))]
+    for order in (found, found[::-1]):
         (item, count) = expand((b"", order))
         assert isinstance(item, sources.ImageRef) and count.value == 1
 
@@ -26,6 +30,24 @@ def test_spellings_of_one_path_in_a_list_are_one_image(tmp_path: Path) -> None:
         # As the folder is spelled, for the sake of other sources in it.
         uri = f"{spec.removesuffix('list.txt')}a.jpg"
         assert {file.uri for _, file in find((encoded(spec), b""))} == {uri}
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "uri"),
+    [
+        ("./a.jpg", "a.jpg", "gs://bucket/in/a.jpg"),
+        ("x/../a.jpg", "a.jpg", "gs://bucket/in/a.jpg"),
+        ("../up/a.jpg", "up/a.jpg", "gs://bucket/up/a.jpg"),
+        ("x//a.jpg", "x//a.jpg", "gs://bucket/in/x//a.jpg"),
+        ("/in/a.jpg", "in/a.jpg", "/in/a.jpg"),
+    ],
+)
+def test_paths_of_a_list_in_a_bucket_begin_there(
+    path: str, key: str, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "open_read", lambda _: io.BytesIO(path.encode()))
+    (file,) = lists.expand("gs://bucket/in/list.txt")
+    assert (file.key, file.uri) == (key, uri)
 
 
 def test_another_file_behind_a_link_is_another_image(tmp_path: Path) -> None:
