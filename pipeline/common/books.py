@@ -18,7 +18,7 @@ class Books:
         images: `listed` images, and how many of them were `done`, `rejected`, `duplicates`, or
             already `committed` by an earlier run.
         captions: likewise for captions; empty where a job reads none.
-        missing: images that something names and that are not there.
+        missing: images that captions name and that are not listed.
     """
 
     images: dict[str, int]

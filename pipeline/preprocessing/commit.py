@@ -136,7 +136,10 @@ def balance(
             + sum(report.lost for report in reports),
             "duplicates": sum(copy.captions for copy in copies),
         },
-        missing=sum(item.reject.code is RejectCode.IMAGE_MISSING for item in lost),
+        # Those that a list names are listed, and among the rejected.
+        missing=sum(
+            item.reject.code is RejectCode.IMAGE_MISSING and not item.images for item in lost
+        ),
     )
     books.check()
     return books

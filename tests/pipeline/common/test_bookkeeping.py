@@ -17,8 +17,10 @@ from pipeline.common import claims, launch, progress, tables, units
 from pipeline.common.books import Books, none_left
 from pipeline.common.locks import Hold
 from pipeline.common.sweep import sweep
+from pipeline.preprocessing import commit
 from transforms import captions_table, files
 from transforms.errors import JobError, UsageError
+from transforms.joining import Lost
 from transforms.rejects import Reject, RejectCode
 
 REPORT = units.UnitReport(
@@ -126,6 +128,12 @@ def test_a_job_without_images_may_fare_better_where_the_store_failed() -> None:
     assert type(failure(broken, named)) is UsageError
     assert type(failure(broken, busy)) is JobError
     assert "(image_empty, image_unreadable)" in str(failure(broken, busy))
+
+
+def test_an_image_that_is_listed_and_gone_is_no_missing_one_as_well() -> None:
+    gone = Reject("a.jpg", "/a.jpg", "list", RejectCode.IMAGE_MISSING, "x")
+    books = commit.balance([], [Lost(gone, 1, 2), Lost(gone, 0, 1)], [], 1, 3)
+    assert (books.images["rejected"], books.missing) == (1, 1)
 
 
 def test_missing_images_count_as_rejects() -> None:
