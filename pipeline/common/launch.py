@@ -105,7 +105,13 @@ def launch(
         claims.claim(job.output, job.configuration, job.overwrite)
         _run(lambda pipeline: build(pipeline, locks.Hold(job.output)), options)
         return Exit.DONE
-    with _terminable() as end, locks.held(job.output, job.wait_for_lock, end) as hold:
+    with _terminable() as end, contextlib.ExitStack() as stack:
+        started = time.time()
+        try:
+            hold = stack.enter_context(locks.held(job.output, job.wait_for_lock, end))
+        except (OSError, UsageError) as error:
+            refusals.tell(job.output, job.name, error, started, job.metrics_file)
+            raise
         started = time.time()
         try:
             claims.claim(job.output, job.configuration, job.overwrite)

@@ -144,11 +144,19 @@ def test_an_output_that_cannot_be_written_to_is_told_of_in_a_metrics_file_elsewh
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(locks, "held", held)
-    monkeypatch.setattr(os, "access", lambda *_: False)
     flags = argparse.Namespace(output=str(output), metrics_file=str(place), dry_run=False)
+    flags.overwrite, flags.max_reject_fraction, flags.wait_for_lock = False, 1.0, 0
     job = launch.Job("caption", str(output), {}, "captions.json")
-    with pytest.raises(UsageError, match="cannot be written to; choose another folder"):
+
+    def start() -> None:
         launch.start(job, lambda *_: None, lambda *_: None, flags, PipelineOptions([]))
+
+    with pytest.raises(OSError, match="Read-only file system"):
+        start()
+    assert told()["beamcap_exit_status"] == 1
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UsageError, match="cannot be written to; choose another folder"):
+        start()
     assert told()["beamcap_exit_status"] == 2
 
 
