@@ -11,7 +11,7 @@ from pipeline.captioning.caption_unit import CaptionUnit
 from pipeline.captioning.elements import Unit
 from pipeline.captioning.plan import plan
 from pipeline.captioning.settings import Settings
-from pipeline.common import tables
+from pipeline.common import tables, units
 from pipeline.common.locks import Hold
 from pipeline.common.performance import Performance
 from pipeline.common.sums import counted
@@ -94,8 +94,9 @@ def _unfinished(output: str) -> int:
         UsageError: it had one.
     """
     newest = max(captions_table.kept(output), default=0)
-    # The first run writes this one just before the manifest, and may be killed in between.
-    if newest > 1:
+    # The first run writes its own just before the manifest, and may be killed in between: then its
+    # journal is still there.
+    if newest > 1 or (newest and not units.names(output, "")):
         path = files.join(output, captions_table.MANIFEST)
         raise UsageError(
             f"{path}: the table's manifest is gone; copy generations/{newest}.json over it, or"

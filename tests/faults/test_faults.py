@@ -97,7 +97,7 @@ def test_a_rename_that_fails_ends_in_one_line_and_the_next_run_completes(
     taken = sorted((tmp_path / "whole" / "data").iterdir())[5].relative_to(tmp_path / "whole")
     shutil.copytree(tmp_path / "whole", output)
     (output / "captions.json").unlink()
-    for folder in ("data", "units"):
+    for folder in ("data", "generations", "units"):
         shutil.rmtree(output / folder, ignore_errors=True)
     (output / taken / "in the way").mkdir(parents=True)
 

@@ -131,6 +131,10 @@ def test_a_table_outlives_its_older_manifests_and_a_lost_one_is_not_taken_for_no
 ) -> None:
     run()
     before = rows(output)
+    (output / "captions.json").unlink()
+    with pytest.raises(UsageError, match=r"captions\.json: .* copy generations/1\.json over it"):
+        run()
+    shutil.copy(output / "generations" / "1.json", output / "captions.json")
     shutil.rmtree(output / "generations")
     assert run() is Exit.DONE
     assert rows(output) == before
