@@ -358,7 +358,8 @@ class _Bucket:
         except exceptions.PreconditionFailed:
             return False
         except exceptions.NotFound as error:
-            # Of an object that is gone, the condition fails.
+            if version is not None:
+                return False  # The lock is gone that was there.
             raise UsageError(
                 f"there is no bucket {self._bucket.name}: make it, or correct its name"
             ) from error
