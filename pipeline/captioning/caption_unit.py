@@ -1,6 +1,7 @@
 """One unit of captioning: read, decode, caption, write."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -111,6 +112,9 @@ def caption_unit(
             reporter.add(done=len(rows) - done, rejected=len(rejects) - refused)
         contents = tuple(further)
     facts: dict[str, Any] = {}
+    # Where another attempt at the unit may get images that this one did not, its part is another.
+    if missing := sorted(reject.uri for reject in rejects if not reject.settled(math.inf)):
+        name = units.digest(name, missing)
     if index:
         made = {
             "model": settings.model(),
