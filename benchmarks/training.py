@@ -2,8 +2,9 @@
 
     python -m benchmarks.training --dataset=out/flickr8k/dataset
 
-`speed` trains the same architecture with both for some steps; `target` trains the project's recipe
-and the PyTorch decoder until they caption dev equally well. Needs `pip install -e '.[peers]'`.
+`speed` trains the same architecture with both for some steps, `decoders` those of the project with
+the defaults; `target` trains the project's recipe and the PyTorch decoder until they caption dev
+equally well. PyTorch needs `pip install -e '.[peers]'`.
 """
 
 import argparse
@@ -11,14 +12,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import options, report
+from benchmarks import options, report, trainings
 from benchmarks.harness import Contender, Measured, compare
 from benchmarks.report import Goal, number, percent
 from transforms.commandline import Exit, Parser, fraction, positive, run
 from transforms.errors import UsageError
 
 PROG = "python -m benchmarks.training"
-PARTS = ("speed", "target")
+PARTS = ("speed", "decoders", "target")
 SHOWN = 8
 THIRD = 1 / 3
 
@@ -33,13 +34,15 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     check(settings)
     facts: dict[str, Any] = {"machine": report.machine(), "settings": vars(settings)}
     goals: list[Goal] = []
+    measure = {"speed": speed, "decoders": decoders, "target": target}
     for part in settings.parts:
-        measured, found = speed(settings) if part == "speed" else target(settings)
+        measured, found = measure[part](settings)
         facts[part] = [one.as_json() for one in measured]
         goals += found
         # What is known is kept, however the rest ends.
         report.write(settings.json, facts)
-    print(f"\n## Goals\n\n{report.goals(goals)}")
+    if goals:
+        print(f"\n## Goals\n\n{report.goals(goals)}")
     facts["goals"] = [vars(goal) | {"verdict": goal.verdict} for goal in goals]
     report.write(settings.json, facts)
     return Exit.DONE
@@ -58,7 +61,9 @@ def build_parser() -> Parser:
         default="fast",
         help="the project's recipe",
     )
-    parser.add_argument("--steps", type=positive, default=12, help="steps that `speed` times")
+    parser.add_argument(
+        "--steps", type=positive, default=12, help="steps that are timed but for `target`"
+    )
     parser.add_argument(
         "--max_minutes", type=positive, default=90, help="training of `target` that is given up"
     )
@@ -86,7 +91,11 @@ def speed(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
     arguments = {"dataset": settings.dataset, "steps": settings.steps}
     measured = compare(
         [
-            Contender("beamcap, top-down", "benchmarks.trainings:our_speed", arguments),
+            Contender(
+                "beamcap, top-down",
+                "benchmarks.trainings:our_speed",
+                {**arguments, "flags": trainings.SAME},
+            ),
             Contender("PyTorch, top-down", "benchmarks.trainings:torch_speed", arguments),
         ],
         settings.rounds,
@@ -109,6 +118,32 @@ def speed(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
             print(f"\n### Where the time of a step goes: {one.name}\n")
             print(profile_table(one.runs[-1]["profile"]))
     return measured, [Goal("tokens/s, beamcap / PyTorch", rates[0] / rates[1], 1.5)]
+
+
+def decoders(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
+    """Measure tokens a second of the project's decoders."""
+    arguments = {"dataset": settings.dataset, "steps": settings.steps}
+    measured = compare(
+        [
+            Contender(name, "benchmarks.trainings:our_speed", {**arguments, "flags": flags})
+            for name, flags in trainings.DECODERS.items()
+        ],
+        settings.rounds,
+    )
+    first = measured[0].median("tokens_per_second")
+    rows = [
+        [
+            one.name,
+            number(one.median("tokens_per_second")),
+            f"{number(first / one.median('tokens_per_second'))} x",
+            number(one.median("weights")),
+            report.megabytes(one.median("peak_bytes")),
+        ]
+        for one in measured
+    ]
+    header = ["", "tokens/s", "time of a pass", "weights", "peak memory"]
+    print(f"\n## Decoders\n\n{report.table(header, rows)}")
+    return measured, []
 
 
 def profile_table(spent: dict[str, float]) -> str:

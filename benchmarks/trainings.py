@@ -33,6 +33,16 @@ SAME: dict[str, Any] = {
     "warmup_steps": 0,
     "batch_images": BATCH_IMAGES,
 }
+# What differs from the defaults in the decoders of docs/results.md.
+DECODERS: dict[str, dict[str, Any]] = {
+    "LSTM, soft attention": {},
+    "GRU": {"decoder": "gru"},
+    "two LSTMs, residual": {"layers": 2, "residual": True},
+    "adaptive attention": {"attention": "adaptive"},
+    "transformer of two layers": {"decoder": "transformer", "layers": 2},
+    "no attention": {"attention": "none"},
+    "top-down": {"decoder": "topdown"},
+}
 
 
 class Reached(Exception):  # noqa: N818  # no error: how a training that got there ends
@@ -129,8 +139,8 @@ def torch(dataset: str, target: float, most: float, epochs: int) -> Any:
     return {**clock.facts(), "weights": weights}
 
 
-def our_speed(dataset: str, steps: int) -> dict[str, Any]:
-    """Train PyTorch's architecture with the project's loop for some steps."""
+def our_speed(dataset: str, steps: int, flags: dict[str, Any]) -> dict[str, Any]:
+    """Train a configuration with the project's loop for some steps."""
     from transforms import tensorflow_start
 
     tensorflow_start.start()
@@ -140,8 +150,9 @@ def our_speed(dataset: str, steps: int) -> dict[str, Any]:
     from trainer.model import Captioner
 
     data = open_dataset(dataset)
-    features, token_ids = arrays(data, "train", BATCH_IMAGES * steps)
-    configuration = Configuration(**SAME, epochs=2)
+    configuration = Configuration(**flags, epochs=2)
+    batch = configuration.batch_images
+    features, token_ids = arrays(data, "train", batch * steps)
     captioner = Captioner(configuration, len(data.vocabulary.tokens), data.feature_shape)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(captioner, ArrayExamples(features, token_ids), lambda: 0.0, folder)
@@ -150,7 +161,7 @@ def our_speed(dataset: str, steps: int) -> dict[str, Any]:
     return {
         "tokens_per_second": row["tokens_per_second"],
         "weights": captioner.count_params(),
-        "profile": our_profile(captioner, features[:BATCH_IMAGES], token_ids[:BATCH_IMAGES]),
+        "profile": our_profile(captioner, features[:batch], token_ids[:batch]),
     }
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from benchmarks import training, trainings
 from benchmarks.harness import Contender, Measured
+from trainer.configuration import Configuration
 from transforms.errors import UsageError
 
 
@@ -45,6 +46,28 @@ def test_trainings_end_by_max_minutes_alone(monkeypatch: pytest.MonkeyPatch) -> 
     settings = training.build_parser().parse_args(["--dataset=x", "--max_minutes=90"])
     training.target(settings)
     assert [(one.arguments["most"], one.limit) for one in run] == [(5400, None)] * 2
+
+
+def test_decoders_stand_beside_the_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compare(contenders: list[Contender], rounds: int) -> list[Measured]:
+        for one in contenders:
+            Configuration(**one.arguments["flags"]).check((7, 7, 1280))
+        runs = [{"tokens_per_second": 100 / (1 + n), "weights": 7, "peak_bytes": 1} for n in (0, 1)]
+        failed = [Measured(one.name, problem="no memory") for one in contenders[2:]]
+        return [
+            Measured(one.name, [run]) for one, run in zip(contenders, runs, strict=False)
+        ] + failed
+
+    monkeypatch.setattr(training, "compare", compare)
+    settings = training.build_parser().parse_args(["--dataset=x"])
+    assert training.decoders(settings)[1] == []
+    rows = [line.split("|")[1:4] for line in capsys.readouterr().out.splitlines() if "|" in line]
+    assert [[cell.strip() for cell in row] for row in rows[2:4]] == [
+        ["LSTM, soft attention", "100", "1.00 x"],
+        ["GRU", "50.0", "2.00 x"],
+    ]
 
 
 def test_a_profile_names_the_largest_and_sums_up_the_rest() -> None:
