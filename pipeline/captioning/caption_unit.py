@@ -1,7 +1,6 @@
 """One unit of captioning: read, decode, caption, write."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -112,9 +111,7 @@ def caption_unit(
             reporter.add(done=len(rows) - done, rejected=len(rejects) - refused)
         contents = tuple(further)
     facts: dict[str, Any] = {}
-    # Where another attempt at the unit may get images that this one did not, its part is another.
-    if missing := sorted(reject.uri for reject in rejects if not reject.settled(math.inf)):
-        name = units.digest(name, missing)
+    name = units.attempt(name, rejects)
     if index:
         made = {
             "model": settings.model(),

@@ -13,7 +13,7 @@ import json
 import logging
 import math
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from transforms import files
@@ -56,6 +56,16 @@ def digest(*parts: Any) -> str:
     """Return a name made from JSON-able parts, the same for the same parts."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
+
+
+def attempt(name: str, rejects: Iterable[Reject]) -> str:
+    """Return the name of what one attempt at a unit wrote.
+
+    It is another than the unit's where another attempt may get images that this one did not: what
+    is finished names this one's files, and stays whole until that attempt has come to its end.
+    """
+    missing = sorted(reject.uri for reject in rejects if not reject.settled(math.inf))
+    return digest(name, missing) if missing else name
 
 
 def bucket(identity: str, total: int, unit_size: int) -> int:

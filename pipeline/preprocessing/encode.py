@@ -1,7 +1,6 @@
 """One unit of preprocessing: read, decode, encode, write."""
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -122,9 +121,9 @@ def encode_unit(
             yield from lines
             reporter.add(done=done, rejected=refused)
 
-    with files.atomic(files.join(settings.output, _file(unit, name))) as stream:
+    with files.atomic(files.join(settings.output, "data", name)) as stream:
         records.write(stream, encoded())
-        file = _file(unit, name, rejects)
+        file = f"data/{unit.split}-{units.attempt(name, rejects)}.tfrecord"
         stream.path = files.join(settings.output, file)
     written = counts["images"] * (1 + len(_views(unit, settings)))
     facts = {"records": written, "bytes": stream.size, "sha256": stream.sha256}
@@ -140,16 +139,6 @@ def encode_unit(
         rejected=counts["rejected"],
         lost=counts["lost"],
     )
-
-
-def _file(unit: Unit, name: str, rejects: Iterable[Reject] = ()) -> str:
-    """Return the path of a unit's records below the output.
-
-    Where another run may get images that this one did not, that run's path is another: a data set
-    that is there names this one's file, and stays whole until that run has come to its end.
-    """
-    missing = sorted(reject.uri for reject in rejects if not reject.settled(math.inf))
-    return f"data/{unit.split}-{units.digest(name, missing) if missing else name}.tfrecord"
 
 
 def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> str:
