@@ -79,7 +79,9 @@ def based(settings: Settings) -> Settings:
     """
     try:
         manifest = captions_table.newest(settings.output)
-        base = manifest["generation"] if manifest else _unfinished(settings.output)
+        if manifest is None:
+            _refuse_lost(settings.output)
+        base = manifest["generation"] if manifest else 0
     except UsageError:
         if not settings.overwrite:
             raise
@@ -87,12 +89,8 @@ def based(settings: Settings) -> Settings:
     return dataclasses.replace(settings, base=base)
 
 
-def _unfinished(output: str) -> int:
-    """Return 0, the number of the generation that a table without a manifest has.
-
-    Raises:
-        UsageError: it had one.
-    """
+def _refuse_lost(output: str) -> None:
+    """Raise UsageError for a table without a manifest that had one."""
     newest = max(captions_table.kept(output), default=0)
     # The first run writes its own just before the manifest, and may be killed in between: then its
     # journal is still there.
@@ -102,7 +100,6 @@ def _unfinished(output: str) -> int:
             f"{path}: the table's manifest is gone; copy generations/{newest}.json over it, or"
             " begin the table anew with --overwrite"
         )
-    return 0
 
 
 def build_dry_run(
