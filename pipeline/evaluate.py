@@ -121,14 +121,15 @@ def resolve(options: argparse.Namespace) -> Work:
     if not joined.references:
         raise UsageError(_nothing_in_common(options, judged, written))
     tokenizer = written.tokenizer if options.tokenizer == "auto" else options.tokenizer
+    configuration = _configuration(options)
     return Work(
         judged,
         [candidate for candidate in judged if candidate.key in joined.references],
         joined,
         tokenizer,
-        {**_configuration(options), "references_format": written.format, "tokenizer": tokenizer},
+        {**configuration, "references_format": written.format, "tokenizer": tokenizer},
         # Now: by the end of the scoring, another run may have made a newer table.
-        digests(_configuration(options)),
+        digests(configuration),
     )
 
 

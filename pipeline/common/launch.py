@@ -66,13 +66,13 @@ def start(
         UsageError: see `launch`.
         JobError: likewise.
     """
-    if flags.dry_run:
-        claims.check(job.output, job.configuration, flags.overwrite)
+    with refusals.told(job.name, flags):
+        if flags.dry_run:
+            claims.check(job.output, job.configuration, flags.overwrite)
         claims.check_writable(job.output)
+    if flags.dry_run:
         print(dry_run(build_dry_run, options))
         return Exit.DONE
-    with refusals.told(job.name, flags):
-        claims.check_writable(job.output)
     job = dataclasses.replace(
         job,
         overwrite=flags.overwrite,
