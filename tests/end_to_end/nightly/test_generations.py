@@ -129,12 +129,16 @@ def test_a_damaged_manifest_is_in_nobody_s_way_who_begins_anew(run: Run, output:
 def test_a_table_outlives_its_older_manifests_and_a_lost_one_is_not_taken_for_none(
     run: Run, images: Path, output: Path, jpegs: list[bytes]
 ) -> None:
+    def lose_and_bring_back(generation: int) -> None:
+        (output / "captions.json").unlink()
+        older = f"generations/{generation}.json"
+        with pytest.raises(UsageError, match=rf"captions\.json: .* copy {older} over it"):
+            run()
+        shutil.copy(output / older, output / "captions.json")
+
     run()
     before = rows(output)
-    (output / "captions.json").unlink()
-    with pytest.raises(UsageError, match=r"captions\.json: .* copy generations/1\.json over it"):
-        run()
-    shutil.copy(output / "generations" / "1.json", output / "captions.json")
+    lose_and_bring_back(1)
     shutil.rmtree(output / "generations")
     assert run() is Exit.DONE
     assert rows(output) == before
@@ -142,10 +146,7 @@ def test_a_table_outlives_its_older_manifests_and_a_lost_one_is_not_taken_for_no
     (images / "1.jpg").unlink()
     run()
     before = rows(output)
-    (output / "captions.json").unlink()
-    with pytest.raises(UsageError, match=r"captions\.json: .* copy generations/2\.json over it"):
-        run()
-    shutil.copy(output / "generations" / "2.json", output / "captions.json")
+    lose_and_bring_back(2)
     assert run() is Exit.DONE
     assert rows(output) == before
     (output / "captions.json").unlink()
