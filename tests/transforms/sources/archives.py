@@ -1,4 +1,4 @@
-"""Archives made in code, for the tests of sources."""
+"""Archives made in code, and what is found in them, for the tests of sources."""
 
 import gzip
 import io
@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from transforms import sources
 from transforms.records import masked_crc
+from transforms.rejects import Reject, RejectCode
+from transforms.sources import ImageRef
 
 Files = Iterable[tuple[str, bytes]]
 
@@ -73,3 +76,17 @@ def write_tfrecords(path: Path, records: Iterable[bytes]) -> Path:
     data = frame(records)
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return path
+
+
+def listed(spec: object) -> tuple[list[ImageRef], list[Reject]]:
+    """Return the images and the rejects that a source has."""
+    items = [item for file in sources.find(str(spec)) for item in sources.expand(file)]
+    return (
+        [item for item in items if isinstance(item, ImageRef)],
+        [item for item in items if isinstance(item, Reject)],
+    )
+
+
+def codes(spec: object) -> list[tuple[str, RejectCode]]:
+    """Return the keys of the rejects that a source has, with their codes."""
+    return [(reject.key, reject.code) for reject in listed(spec)[1]]
