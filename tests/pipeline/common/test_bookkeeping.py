@@ -1,6 +1,5 @@
 """Units, books and claims: what makes a run resumable and its result accountable."""
 
-import argparse
 import dataclasses
 import json
 import os
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.captioning import parts
-from pipeline.common import claims, launch, progress, tables, units
+from pipeline.common import claims, launch, options, progress, tables, units
 from pipeline.common.books import Books, none_left
 from pipeline.common.locks import Hold
 from pipeline.common.sweep import sweep
@@ -242,7 +241,8 @@ def test_a_dry_run_refuses_an_output_that_cannot_be_written(
         def build(pipeline: beam.Pipeline, *_: object) -> None:
             pytest.fail("the plan was made")
 
-        flags = argparse.Namespace(dry_run=True, overwrite=False)
+        parser = options.job_parser("pipeline.caption", "Caption.", "replace")
+        flags, _ = parser.parse_known_args([f"--output={output}", "--dry_run"])
         job = launch.Job("caption", str(output), {"job": "pipeline.caption"}, "captions.json")
         launch.start(job, build, build, flags, PipelineOptions([]))
 
