@@ -18,7 +18,7 @@ import tensorflow as tf
 from trainer.examples import DatasetExamples
 from trainer.sampling import sample
 from trainer.search import beam_search
-from trainer.self_training.teacher import Teacher
+from trainer.teacher import Teacher
 from transforms import files
 from transforms.dataset import Dataset
 from transforms.metrics import CiderD

@@ -19,7 +19,7 @@ from trainer.configuration import Configuration, refuse_idle
 from trainer.examples import check_readable
 from trainer.self_training import captions, mixing, selection
 from trainer.self_training.command import Options
-from trainer.self_training.teacher import check_encoder, checked_manifest
+from trainer.teacher import check_encoder, checked_manifest
 from transforms import captioner, files, manifests
 from transforms import dataset as datasets
 from transforms.dataset import Dataset, open_dataset
@@ -64,10 +64,6 @@ class Run:
             raise UsageError(
                 f"{unlabelled.folder}: its split train has no images to caption: preprocess them"
                 " with --captions=none"
-            )
-        if files.is_remote(options.output) and (options.rounds > 1 or not options.captioner):
-            raise UsageError(
-                f"--output={options.output}: teachers are read from a local disk only: write there"
             )
         # A round's data set is written there.
         check_readable(options.output)

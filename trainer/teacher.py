@@ -1,12 +1,11 @@
-"""The captioner that writes captions to train on."""
+"""Captioners that were trained before, as models that others learn from."""
 
 from typing import Any
 
 from trainer import finetuning
 from trainer.configuration import Configuration
-from trainer.export import WEIGHTS
 from trainer.model import Captioner
-from transforms import captioner, files
+from transforms import captioner
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
 
@@ -25,11 +24,12 @@ class Teacher:
         """Load a captioner to run on a data set's features.
 
         Args:
-            folder: of the captioner, on a local disk.
-            dataset: with the images that it is to caption.
+            folder: of the captioner, on a local disk or in a bucket.
+            dataset: with the images that it is to see.
 
         Raises:
-            UsageError: see `checked_manifest` and `finetuning.load_rest`.
+            UsageError: see `checked_manifest` and `finetuning.load_rest`; or a file of the
+                captioner is not the one that was exported.
         """
         self.manifest: dict[str, Any] = checked_manifest(folder, dataset)
         self.configuration = Configuration.from_dict(self.manifest["configuration"])
@@ -38,24 +38,19 @@ class Teacher:
         words = len(self.vocabulary)
         self.model = Captioner(self.configuration, words, dataset.feature_shape, rest)
         # Those of a CNN's upper blocks among them, as they learned.
-        self.model.load_weights(files.join(folder, WEIGHTS))
+        variables = self.model.variables
+        stored = captioner.load_weights(folder, len(variables))
+        for variable, value in zip(variables, stored, strict=True):
+            variable.assign(value)
 
 
 def checked_manifest(folder: str, dataset: Dataset) -> dict[str, Any]:
-    """Return a captioner's manifest, unless it cannot caption a data set's images here.
+    """Return a captioner's manifest, unless it cannot caption a data set's images.
 
     Raises:
-        UsageError: the folder is no finished captioner, has no weights to load, or was made for
-            other features.
+        UsageError: the folder is no finished captioner, or it was made for other features.
     """
     manifest = captioner.read_manifest(folder)
-    if files.is_remote(folder):
-        raise UsageError(f"{folder}: its weights are read from a local disk only: copy it here")
-    if WEIGHTS not in manifest["files"]:
-        raise UsageError(
-            f"{folder}: it has no {WEIGHTS}, as captioners that were made compact have not: give"
-            " the one that `python -m trainer.task` wrote, or leave --captioner out"
-        )
     check_encoder(folder, manifest["encoder"], dataset)
     return manifest
 
