@@ -25,6 +25,10 @@ def _widths(text: str) -> tuple[int, ...]:
     return tuple(commandline.positive(each) for each in text.split(",") if each)
 
 
+def _folders(text: str) -> tuple[str, ...]:
+    return tuple(files.expanded(each) for each in text.split(",") if each)
+
+
 def _share(text: str) -> float:
     value = commandline.fraction(text)
     if value == 1:
@@ -113,6 +117,15 @@ class Configuration:
     )
     word_dropout: float = _option(
         0.0, "share of the words read that are made unknown in training", parse=_share
+    )
+    teachers: tuple[str, ...] = _option(
+        (),
+        "folders of captioners, with commas between, whose opinion of each next word is learned"
+        " beside the captions (knowledge distillation); their encoder and words must be the same",
+        parse=_folders,
+    )
+    distillation: float = _option(
+        0.5, "share of their opinion in what is learned", parse=commandline.fraction
     )
     scheduled_sampling: float = _option(
         0.0,
@@ -205,7 +218,10 @@ class Configuration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""
-        return dataclasses.asdict(self) | {"convolutions": list(self.convolutions)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Configuration":
@@ -217,7 +233,11 @@ class Configuration:
         unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise UsageError(f"unknown setting {min(unknown)}: made by another version of beamcap")
-        return cls(**{**values, "convolutions": tuple(values.get("convolutions", ()))})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**fields)
 
     @classmethod
     def completed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,6 +282,7 @@ class Configuration:
                 ("cnn_learning_rate",),
             ),
             (self.dropout > 0, "a --dropout above 0", ("variational_dropout",)),
+            (bool(self.teachers), "--teachers", ("distillation",)),
             (
                 dropout or batch,
                 "a --dropout, --feature_dropout or --recurrent_dropout above 0",
@@ -273,7 +294,10 @@ class Configuration:
             (
                 self.epochs > 0,
                 "--epochs above 0",
-                ("learning_rate", "schedule", "warmup_steps", "word_dropout", "scheduled_sampling"),
+                (
+                    *("learning_rate", "schedule", "warmup_steps", "word_dropout"),
+                    *("scheduled_sampling", "teachers", "distillation"),
+                ),
             ),
             (
                 self.epochs > 0 or self.scst_cross_entropy > 0,

@@ -63,7 +63,7 @@ def export(
     metrics: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
     seconds: float = 0.0,
-    start: str = "",
+    captioners: Mapping[str, Any] | None = None,
     flags: Mapping[str, Any] | None = None,
     license: str = "",
     data_note: str = "",
@@ -83,7 +83,7 @@ def export(
             the best constant caption.
         history: a row for each epoch.
         seconds: of training; 0 where that is not known.
-        start: digest of the captioner that the training began with, if with one.
+        captioners: digests of others that it came from; see `runs.identity`.
         flags: others than the configuration's that shaped the run, by name.
         license: of the captioner, as the user states it.
         data_note: Markdown of the user's about the data.
@@ -109,7 +109,7 @@ def export(
         "provenance": {
             "dataset": {"name": model_card.base_name(dataset.folder), "digest": dataset.digest},
             "seed": configuration.seed,
-            **({"start_from": start} if start else {}),
+            **(captioners or {}),
             "flags": dict(flags or {}),
             "seconds": round(seconds, 1),
             "hardware": hardware(),

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from trainer import evaluation, finetuning, training_page, warm_start, word_vectors
+from trainer import distillation, evaluation, finetuning, training_page, warm_start, word_vectors
 from trainer.configuration import Configuration
 from trainer.distribution import Replicas
 from trainer.examples import DatasetExamples
@@ -93,7 +93,8 @@ def fit(
     tokens = [[tokenize(each, tokenizer) for each in captions] for captions in references.values()]
     evaluator = evaluation.Evaluator(captioner, DatasetExamples(dataset, "dev"), tokens, words)
     examples = DatasetExamples(dataset, "train")
-    trainer = Trainer(captioner, examples, evaluator.score, folder, replicas)
+    teachers = distillation.load(configuration, dataset, replicas)
+    trainer = Trainer(captioner, examples, evaluator.score, folder, replicas, teachers)
     print(
         f"training {captioner.count_params():,} weights on {dataset.images('train'):,} images with"
         f" {dataset.captions('train'):,} captions, selecting on {len(tokens):,} dev images",

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import checkpoint
+from trainer.distillation import Teachers
 from trainer.distribution import Replicas
 from trainer.examples import Examples
 from trainer.model import Captioner
@@ -87,6 +88,7 @@ class Trainer:
         evaluate: Callable[[], float],
         folder: str,
         replicas: Replicas | None = None,
+        teachers: Teachers | None = None,
     ) -> None:
         """Prepare the optimiser and the graphs of the steps.
 
@@ -96,6 +98,7 @@ class Trainer:
             evaluate: returns the dev CIDEr of the captioner's present weights.
             folder: for the checkpoint and the logs.
             replicas: in whose scope the captioner was made; by default there is one.
+            teachers: that it learns from in the first phase, in that scope too.
         """
         self.captioner = captioner
         self._configuration = c = captioner.configuration
@@ -106,7 +109,7 @@ class Trainer:
         self._updates = Updates(captioner, replicas)
         self._replicas = self._updates.replicas
         self._best = [weight.numpy() for weight in self._updates.weights]
-        self._phases: list[Phase] = [CrossEntropy(self._updates, c, examples)]
+        self._phases: list[Phase] = [CrossEntropy(self._updates, c, examples, teachers)]
         if c.scst_epochs:
             self._phases.append(SelfCritical(self._updates, c, examples))
 

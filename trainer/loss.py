@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from trainer.decoders import Decoder
+from trainer.distillation import Teachers
 from trainer.model import Captioner
 from trainer.noise import Noise
 from trainer.packing import Packing, lay_out
@@ -29,6 +30,7 @@ def teacher_forced(
     label_smoothing: float = 0.0,
     word_dropout: float = 0.0,
     own_words: tf.Tensor | None = None,
+    teachers: Teachers | None = None,
     noise: Noise | None = None,
 ) -> Loss:
     """Compare the captioner's next words with the captions'.
@@ -43,6 +45,8 @@ def teacher_forced(
             arXiv:1511.06349); needs `noise`.
         own_words: share of the words read that the captioner draws itself, float32 scalar
             (scheduled sampling; Bengio et al., 2015, arXiv:1506.03099); needs `noise`.
+        teachers: whose probabilities, having read the captions, stand for their share of the
+            labels.
         noise: the batch's dropout; None at inference.
     """
     noise = noise or Noise()
@@ -60,6 +64,9 @@ def teacher_forced(
     size = logits.shape[-1]
     spread = label_smoothing / size
     labels = tf.one_hot(packed, size, 1 - label_smoothing + spread, spread)
+    if teachers is not None:
+        taught = teachers.probabilities(inputs, token_ids[:, :, :-1], packing)
+        labels += teachers.share * (taught - labels)
     losses = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
     return _loss(losses, packing)
 

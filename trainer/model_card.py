@@ -125,6 +125,8 @@ def shown(captioner: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("word_vectors", "start_from"):
         if result.get(name):
             result[name] = base_name(result[name])
+    if result.get("teachers"):
+        result["teachers"] = [base_name(folder) for folder in result["teachers"]]
     return result
 
 
@@ -220,6 +222,13 @@ def _data(captioner: Mapping[str, Any], dataset: Mapping[str, Any], note: str) -
         parts.append(
             f"The training began with the weights of another captioner, {begun} (digest"
             f" {start[:12]}): what that one was trained on, and on what terms, holds here too.\n"
+        )
+    if digests := provenance.get("teachers"):
+        names = zip(shown(captioner)["teachers"], digests, strict=True)
+        taught = ", ".join(f"{escape(name)} (digest {digest[:12]})" for name, digest in names)
+        parts.append(
+            f"Beside the captions it learned what other captioners think of each word, {taught}:"
+            " what they were trained on, and on what terms, holds here too.\n"
         )
     if generated := dataset.get("generated"):
         parts.append(

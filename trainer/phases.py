@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from trainer import schedule
 from trainer.configuration import Configuration
+from trainer.distillation import Teachers
 from trainer.examples import Examples
 from trainer.finetuning import traced
 from trainer.loss import Loss, teacher_forced
@@ -99,11 +100,17 @@ class CrossEntropy:
     name = CROSS_ENTROPY
     rate_flag = "learning_rate"
 
-    def __init__(self, updates: Updates, configuration: Configuration, examples: Examples) -> None:
-        """Prepare the graph of a step."""
+    def __init__(
+        self,
+        updates: Updates,
+        configuration: Configuration,
+        examples: Examples,
+        teachers: Teachers | None = None,
+    ) -> None:
+        """Prepare the graph of a step; `teachers` are learned from beside the captions."""
         self.epochs = configuration.epochs
         self._updates, self._configuration = updates, configuration
-        self._examples = examples
+        self._examples, self._teachers = examples, teachers
         # By the length of captions: one for all, or with XLA one for each bucket.
         self._step_for = functools.cache(self._traced)
 
@@ -157,6 +164,7 @@ class CrossEntropy:
                     label_smoothing=c.label_smoothing,
                     word_dropout=c.word_dropout,
                     own_words=pace.own_words if c.scheduled_sampling else None,
+                    teachers=self._teachers,
                     noise=noise,
                 )
             ]

@@ -1,6 +1,7 @@
 """Who owns an output folder: one training run, told by what decides its result."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from trainer.configuration import Configuration
@@ -13,17 +14,20 @@ WORKING = "training"  # Folder of checkpoint and logs, below the output.
 RUN = "run.json"
 
 
-def identity(configuration: Configuration, dataset: Dataset, start: str = "") -> dict[str, Any]:
+def identity(
+    configuration: Configuration, dataset: Dataset, captioners: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what decides a run's result, as JSON has it.
 
     Args:
         configuration: of the training.
         dataset: that is trained on.
-        start: digest of the captioner that is begun with, if with one.
+        captioners: digests of the one that is begun with (`start_from`) and of those that are
+            learned from (`teachers`), if there are any.
     """
     return {
         "configuration": configuration.to_dict(),
-        **({"start_from": start} if start else {}),
+        **captioners,
         "vocabulary": dataset.text["digest"],
         "encoder": dataset.encoder,
         "dataset": dataset.digest,
@@ -100,9 +104,10 @@ def _compare(output: str, before: dict[str, Any], now: dict[str, Any]) -> None:
             raise UsageError(
                 f"{output}: this was trained with --{name}={flags[name]}, not {value}: {remedy}"
             )
-    start = now.get("start_from")  # Of a finished training nobody asks any more.
-    if start and before.get("start_from", start) != start:
-        raise UsageError(f"{output}: this began with another captioner in --start_from: {remedy}")
+    for part, verb in (("start_from", "began with"), ("teachers", "learned from")):
+        digests = now.get(part)  # Of a finished training nobody asks any more.
+        if digests and before.get(part, digests) != digests:
+            raise UsageError(f"{output}: this {verb} another captioner in --{part}: {remedy}")
     for part in ("vocabulary", "encoder", "dataset"):
         if before.get(part) != now[part]:
             raise UsageError(f"{output}: this was trained with another {part}: {remedy}")

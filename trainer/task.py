@@ -7,6 +7,7 @@ The same command continues a training that was killed, to the same result.
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from trainer import configuration, presets, runs
 from trainer.checkpoint import CHECKPOINT
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     if onnx:
         onnx_files.check_installed()
     tensorflow_start.start()
-    from trainer import distribution, examples, export, fit, warm_start, word_vectors
+    from trainer import distillation, distribution, examples, export, fit, warm_start, word_vectors
 
     examples.check_readable(dataset.folder)
     replicas = distribution.start(strategy)
@@ -90,12 +91,16 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         return Exit.DONE
     # What the export needs is better missed before the training than after it.
     export.load_encoder(dataset)
-    start = ""
+    captioners: dict[str, Any] = {}
     if not runs.finished(output):
         # The claim has the names in it: a wrong one would refuse the right one.
         word_vectors.check(resolved, dataset.vocabulary.tokens)
-        start = warm_start.check(resolved, dataset)
-    if runs.claim(output, runs.identity(resolved, dataset, start)):
+        captioners = {
+            "start_from": warm_start.check(resolved, dataset),
+            "teachers": distillation.check(resolved, dataset),
+        }
+        captioners = {flag: digests for flag, digests in captioners.items() if digests}
+    if runs.claim(output, runs.identity(resolved, dataset, captioners)):
         late = {"max_minutes": max_minutes, "license": licence, "data_note": data_note}
         given = ", ".join(f"--{name}" for name, value in late.items() if value)
         unused = f"; not used any more: {given}" if given else ""
@@ -113,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         metrics=fitted.metrics,
         history=fitted.state.history,
         seconds=fitted.state.seconds,
-        start=start,
+        captioners=captioners,
         flags={"preset": preset, "max_minutes": max_minutes} | ({"onnx": True} if onnx else {}),
         license=licence,
         data_note=data_note,

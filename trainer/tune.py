@@ -66,8 +66,8 @@ def parser() -> commandline.Parser:
         type=commandline.positive_amount,
         help="start no trial that would end after these",
     )
-    # Trials are judged by beam search, and a captioner may have seen the folds.
-    configuration.add_flags(result, without=("search", "start_from"))
+    # Trials are judged by beam search, and captioners may have seen the folds.
+    configuration.add_flags(result, without=("search", *space.CAPTIONERS))
     return result
 
 

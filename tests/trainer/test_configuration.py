@@ -17,6 +17,7 @@ CUT = {"cnn_learning_rate", "finetune_from_epoch", "scst_finetune"}
 TRANSFORMER = {"heads", "feed_forward"}
 SUPERVISED = {
     *("learning_rate", "schedule", "warmup_steps", "word_dropout", "scheduled_sampling"),
+    "teachers",
 }
 DROPOUT = {"dropout", "feature_dropout", "recurrent_dropout", "variational_dropout"}
 
@@ -94,6 +95,7 @@ def test_tied_words_are_as_wide_as_the_decoder_s_end(decoder, changes, depth):
             {"pixels", *TRANSFORMER, *CUT, *SUPERVISED},
         ),
         ({"scst_epochs": 1, "decoder": "transformer"}, True, {"pixels", "attention_units"}),
+        ({"scst_epochs": 1, "teachers": ("x",)}, True, {"pixels", *TRANSFORMER}),
         (
             {"scst_epochs": 1, "attention": "none"},
             True,
@@ -151,6 +153,8 @@ def test_tied_words_are_as_wide_as_the_decoder_s_end(decoder, changes, depth):
 )
 def test_flags_without_effect_are_refused_where_they_were_given(changes, cut, idle):
     configuration = Configuration(**changes)
+    if not configuration.teachers:
+        idle = {*idle, "distillation"}
     assert configuration.idle(cut).keys() == idle
     for name in configuration.to_dict():
         if name in idle:

@@ -8,7 +8,11 @@ import sys
 
 import pytest
 
+from tests import captioners
 from tests.trainer import toy
+from trainer import finetuning
+from trainer.model import Captioner
+from transforms.dataset import open_dataset
 
 FLAGS = [
     *("--units=16", "--embedding=8", "--hidden=16", "--batch_images=5"),
@@ -128,9 +132,15 @@ def test_two_devices_normalise_by_the_whole_batch():
 
 
 def test_two_devices_train_alike_compiled(data, alone, tmp_path):
-    # With a last batch of one image, and so a device without any.
+    # With a last batch of one image, and so a device without any; taught by another captioner.
     output = tmp_path / "captioner"
-    compared = ["--decoder=transformer", "--normalization=none"]
+    dataset = open_dataset(data)
+    rest = finetuning.load_rest(dataset)
+    words = len(dataset.vocabulary)
+    model = Captioner(toy.configuration(), words, dataset.feature_shape, rest)
+    captioners.write(tmp_path / "teacher", dataset, model)
+    teacher = f"--teachers={tmp_path}/teacher"
+    compared = ["--decoder=transformer", "--normalization=none", teacher]
     run = launch(["-c", MIRRORED + BRIEF, "--xla", *compared], data, output)
     reference = launch(["-c", BRIEF, *compared], data, tmp_path / "alone")
     assert_alike(history(run, output), history(reference, tmp_path / "alone"))

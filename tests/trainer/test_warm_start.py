@@ -78,8 +78,9 @@ def test_the_start_is_kept_where_nothing_surpasses_it(tmp_path, data, known):
     manifest = json.loads((output / "captioner.json").read_text())
     assert manifest["metrics"]["epoch"] == 0
     # A run that was killed is not continued from what somebody made of the captioner since.
+    run = runs.identity(_configuration(manifest), data, {"start_from": "other"})
     with pytest.raises(UsageError, match="began with another captioner"):
-        runs.claim(str(output), runs.identity(_configuration(manifest), data, "other"))
+        runs.claim(str(output), run)
     assert "the start" in (output / "training.html").read_text()
     # The card tells which captioner it was, and no path of this machine.
     card = (output / "MODEL_CARD.md").read_text()

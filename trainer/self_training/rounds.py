@@ -77,7 +77,7 @@ class Run:
                 )
             configuration, digest = manifest["configuration"], captioner.digest(manifest)
         self._configuration = Configuration.from_dict(
-            {**configuration, "start_from": "", **explicit}
+            {**configuration, "start_from": "", "teachers": [], **explicit}
         )
         if not self._configuration.epochs:
             raise UsageError(

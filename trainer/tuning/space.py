@@ -26,9 +26,10 @@ DEFAULT = (
     "learning_rate:3e-4..3e-3:log",
 )
 _BOOLEANS = {"true": True, "false": False}
-# What decides how a trial is judged or computed is the same for all; a captioner to begin with may
-# have seen the folds.
-_FIXED = ("seed", "epochs", "scst_epochs", "search", "xla", "start_from")
+# Other captioners, to begin with or to learn from, may have seen the folds.
+CAPTIONERS = ("start_from", "teachers", "distillation")
+# What decides how a trial is judged or computed is the same for all.
+_FIXED = ("seed", "epochs", "scst_epochs", "search", "xla", *CAPTIONERS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,153 @@
+"""Learning from other captioners: what is learned, from whom, and what a card says of it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import captioners
+from tests.trainer import toy
+from trainer import compact, distillation, loss, precision, runs, task
+from trainer.configuration import Configuration
+from trainer.distillation import Teachers
+from trainer.loop import Trainer
+from trainer.model import Captioner
+from trainer.noise import Noise
+from trainer.packing import lay_out
+from transforms import captioner
+from transforms.commandline import Exit
+from transforms.dataset import Dataset
+from transforms.errors import UsageError
+
+SMALL = ["--units=12", "--embedding=8", "--hidden=10", "--attention_units=6", "--batch_images=4"]
+BATCH = tf.constant(toy.features(4)), tf.constant(toy.token_ids(4))
+
+
+def outspoken(seed: int, **changes: object) -> Captioner:
+    """Return an untrained model that says different things than others."""
+    model = toy.captioner(seed=seed, **changes)
+    for variable in model.trainable_variables:
+        variable.assign(variable * 3)
+    return model
+
+
+def opinion(model: Captioner) -> np.ndarray:
+    """Return a model's probabilities of the next words of the batch's captions, [M, V]."""
+    features, ids = BATCH
+    packing = lay_out(ids[:, :, 1:] != 0)
+    logits = model.teacher_forced(model.prepare(features), ids[:, :, :-1], packing, Noise())
+    return tf.nn.softmax(logits).numpy()
+
+
+def test_what_is_learned_is_the_mean_of_the_teachers_and_the_captions() -> None:
+    student, one, other = toy.captioner(), outspoken(1), outspoken(2, decoder="gru", dropout=0.5)
+    surprise = -np.log(opinion(student))
+    taught = np.mean(np.sum((opinion(one) + opinion(other)) / 2 * surprise, axis=1))
+    captions = float(loss.teacher_forced(student, *BATCH, label_smoothing=0.1).mean)
+    for share in (0.25, 1.0):
+        mixed = loss.teacher_forced(
+            student,
+            *BATCH,
+            label_smoothing=0.1,
+            teachers=Teachers([one, other], share, precision.FLOAT32),
+        )
+        expected = share * taught + (1 - share) * captions
+        assert float(mixed.mean) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("half", ["mixed_float16", "mixed_bfloat16"])
+def test_teachers_compute_in_the_precision_of_the_training(half: str) -> None:
+    student, teacher = toy.captioner(), outspoken(1, decoder="transformer")
+    exact = loss.teacher_forced(
+        student, *BATCH, teachers=Teachers([teacher], 0.5, precision.FLOAT32)
+    )
+    with precision.computing(student, half):
+        rough = loss.teacher_forced(student, *BATCH, teachers=Teachers([teacher], 0.5, half))
+    assert float(rough.mean) != float(exact.mean)
+    assert float(rough.mean) == pytest.approx(float(exact.mean), rel=0.02)
+
+
+def test_a_student_comes_to_think_as_its_teacher_which_stays_as_it_is(tmp_path: Path) -> None:
+    teacher, student = outspoken(1), toy.captioner(decoder="gru", epochs=20, dropout=0.0)
+    before = [weight.numpy() for weight in teacher.weights]
+
+    def distance() -> float:
+        """Return how far the student is from the teacher, in nats a word."""
+        wanted = opinion(teacher)
+        return float(np.mean(np.sum(wanted * np.log(wanted / opinion(student)), axis=1)))
+
+    drawn = distance()
+    teachers = Teachers([teacher], 1.0, precision.FLOAT32)
+    # Of epochs that score nothing the last is kept.
+    Trainer(student, toy.examples(), lambda: 0.0, str(tmp_path), teachers=teachers).run()
+    assert distance() < 0.3 * drawn
+    for weight, value in zip(teacher.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return toy.dataset(tmp_path_factory.mktemp("toy") / "data")
+
+
+@pytest.fixture(scope="module")
+def known(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The folders of a captioner and of the compact form of another."""
+    folder = tmp_path_factory.mktemp("known")
+    for seed, name in enumerate(("first", "second")):
+        model = captioners.model(data, captioners.configuration(seed=seed))
+        captioners.write(folder / name, data, model)
+    compact.write(str(folder / "second"), folder / "small")
+    return [str(folder / "first"), str(folder / "small")]
+
+
+def test_a_run_learns_from_captioners_and_its_card_names_them(
+    tmp_path: Path, data: Dataset, known: list[str]
+) -> None:
+    output = tmp_path / "out"
+    flags = [f"--dataset={data.folder}", f"--output={output}", f"--teachers={','.join(known)}"]
+    assert task.main([*flags, *SMALL, "--epochs=1", "--decoder=gru"]) == Exit.DONE
+    manifest = captioner.read_manifest(str(output))
+    digests = [captioner.digest(captioner.read_manifest(folder)) for folder in known]
+    assert manifest["provenance"]["teachers"] == digests
+    card = (output / "MODEL_CARD.md").read_text()
+    assert "--teachers=first,small" in card and str(tmp_path) not in card
+    assert f"first (digest {digests[0][:12]}), small (digest {digests[1][:12]})" in card
+    alone = tmp_path / "alone"
+    flags = [f"--dataset={data.folder}", f"--output={alone}"]
+    task.main([*flags, *SMALL, "--epochs=1", "--decoder=gru"])
+    losses = [
+        json.loads((folder / "history.json").read_text())[0]["loss"] for folder in (output, alone)
+    ]
+    assert losses[0] != losses[1]
+    # A run that was killed is not continued with what somebody made of the captioners since.
+    configuration = Configuration.from_dict(manifest["configuration"])
+    run = runs.identity(configuration, data, {"teachers": ["other"]})
+    with pytest.raises(UsageError, match="learned from another captioner in --teachers"):
+        runs.claim(str(output), run)
+
+
+def test_those_of_other_words_or_features_are_refused(
+    tmp_path: Path, data: Dataset, known: list[str]
+) -> None:
+    configuration = captioners.configuration(teachers=tuple(known))
+    other = captioners.dataset(tmp_path / "other", data.encoder["name"], ("a", "dog"))
+    with pytest.raises(UsageError, match=r"first: its vocabulary is not that of"):
+        distillation.check(configuration, other)
+    cut = toy.cut_dataset(tmp_path / "cut")
+    with pytest.raises(UsageError, match=r"preprocess both with the same --encoder"):
+        distillation.check(configuration, cut)
+
+
+def test_a_teacher_that_is_not_there_is_refused_before_anything_is_written(
+    tmp_path: Path, data: Dataset, known: list[str]
+) -> None:
+    output = tmp_path / "out"
+    flags = [f"--dataset={data.folder}", f"--output={output}", *SMALL]
+    with pytest.raises(UsageError, match=r"nowhere.*trainer\.task"):
+        task.main([*flags, f"--teachers={known[0]},nowhere"])
+    with pytest.raises(UsageError, match="--distillation is for --teachers"):
+        task.main([*flags, "--distillation=0.3"])
+    assert not output.exists()

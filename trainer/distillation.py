@@ -1,0 +1,107 @@
+"""Knowledge distillation: learning from what others think of each next word.
+
+A teacher's probabilities say more of a word than the one caption in which it stands: which others
+would have done (Hinton et al., 2015, arXiv:1503.02531; for sequences, word by word, Kim and Rush,
+2016, arXiv:1606.07947). Several teachers are averaged as an ensemble is.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from trainer import precision
+from trainer.configuration import Configuration
+from trainer.distribution import Replicas
+from trainer.model import Captioner
+from trainer.noise import Noise
+from trainer.packing import Packing
+from trainer.teacher import Teacher, checked_manifest
+from transforms import captioner
+from transforms.dataset import Dataset
+from transforms.errors import UsageError
+
+
+class Teachers:
+    """Captioners of one vocabulary and one kind of features, as they are.
+
+    Attributes:
+        share: of their probabilities in what is learned, the rest being the captions'.
+    """
+
+    def __init__(self, models: Sequence[Captioner], share: float, precision: str) -> None:
+        """Take the captioners.
+
+        Args:
+            models: at least one.
+            share: see above.
+            precision: in which they compute, the flag's value.
+        """
+        self._models, self.share, self._precision = models, share, precision
+        for model in models:
+            model.trainable = False  # No gradient's tape follows them.
+
+    def probabilities(self, inputs: tf.Tensor, tokens: tf.Tensor, packing: Packing) -> tf.Tensor:
+        """Return what they think of each next word, without dropout.
+
+        Args:
+            inputs: features [B, ...].
+            tokens: int32 [B, n, T], what is read.
+            packing: of the tokens.
+
+        Returns:
+            float32 [M, V], each row with a sum of 1.
+        """
+        return tf.add_n([self._ask(each, inputs, tokens, packing) for each in self._models]) / len(
+            self._models
+        )
+
+    def _ask(
+        self, model: Captioner, inputs: tf.Tensor, tokens: tf.Tensor, packing: Packing
+    ) -> tf.Tensor:
+        with precision.computing(model, self._precision):
+            logits = model.teacher_forced(model.prepare(inputs), tokens, packing, Noise())
+        return tf.nn.softmax(tf.cast(logits, tf.float32))
+
+
+def check(configuration: Configuration, dataset: Dataset) -> list[str]:
+    """Refuse captioners from which nothing could be learned.
+
+    Args:
+        configuration: of the training; `teachers` are the captioners' folders.
+        dataset: that is to be trained on.
+
+    Returns:
+        The captioners' digests.
+
+    Raises:
+        UsageError: one is no finished captioner, or was made for other features or other words.
+    """
+    digests = []
+    for folder in configuration.teachers:
+        manifest = checked_manifest(folder, dataset)
+        if manifest["text"]["digest"] != dataset.text["digest"]:
+            raise UsageError(
+                f"--teachers={folder}: its vocabulary is not that of {dataset.folder}: give"
+                " captioners that were trained on this data set, or on the same captions"
+            )
+        digests.append(captioner.digest(manifest))
+    return digests
+
+
+def load(configuration: Configuration, dataset: Dataset, replicas: Replicas) -> Teachers | None:
+    """Load the teachers of a training, in the scope of its replicas; None where it has none.
+
+    Args:
+        configuration: see `check`, which lets it pass.
+        dataset: likewise.
+        replicas: that train together.
+
+    Raises:
+        UsageError: a file of a captioner is not the one that was exported.
+    """
+    c = configuration
+    if not (c.teachers and c.epochs):
+        return None
+    with replicas.scope():
+        models = [Teacher(folder, dataset).model for folder in c.teachers]
+    return Teachers(models, c.distillation, c.precision)
