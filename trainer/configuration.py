@@ -9,6 +9,12 @@ from trainer.schedule import SCHEDULES
 from transforms import commandline, files
 from transforms.errors import UsageError
 
+# The fields that the weights of a captioner depend on, beside its vocabulary and its encoder.
+SHAPING = (
+    *("decoder", "layers", "units", "embedding", "hidden", "tie", "inject", "residual"),
+    *("normalization", "attention", "attention_units", "heads", "feed_forward"),
+    *("convolutions", "pixels"),
+)
 # The fields that decide which of the others have an effect; see `Configuration.idle`.
 DECISIVE = (
     *("decoder", "attention", "convolutions", "normalization", "scst_epochs", "scst_finetune"),
@@ -85,8 +91,8 @@ class Configuration:
     )
     start_from: str = _option(
         "",
-        "folder of a captioner to begin with, in the place of drawn weights; its encoder and"
-        " decoder must be the same",
+        "folder of a captioner to begin with, in the place of drawn weights, with its decoder's"
+        " settings; its encoder must be the same",
         parse=files.expanded,
     )
     convolutions: tuple[int, ...] = _option(

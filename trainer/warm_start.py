@@ -11,19 +11,12 @@ import keras
 import numpy as np
 
 from trainer import command_line
-from trainer.configuration import Configuration
+from trainer.configuration import SHAPING, Configuration
 from trainer.model import Captioner
 from transforms import captioner
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
 from transforms.text import RESERVED
-
-# What the weights of a captioner depend on, beside its vocabulary and its encoder.
-_SHAPING = (
-    *("decoder", "layers", "units", "embedding", "hidden", "tie", "inject", "residual"),
-    *("normalization", "attention", "attention_units", "heads", "feed_forward"),
-    *("convolutions", "pixels"),
-)
 
 
 def check(configuration: Configuration, dataset: Dataset) -> str:
@@ -49,7 +42,7 @@ def check(configuration: Configuration, dataset: Dataset) -> str:
     # What shaped nothing there need not be the same here.
     idle = Configuration.from_dict(before).idle(cut=False)
     now = configuration.to_dict()
-    others = [name for name in _SHAPING if name not in idle and now[name] != before[name]]
+    others = [name for name in SHAPING if name not in idle and now[name] != before[name]]
     if others:
         flags = " ".join(command_line.flag(name, before[name]) for name in others)
         raise UsageError(
