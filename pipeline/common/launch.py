@@ -15,7 +15,17 @@ from typing import Any, cast
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from pipeline.common import books, claims, failures, locks, memory, progress, refusals, run_report
+from pipeline.common import (
+    books,
+    claims,
+    failures,
+    locks,
+    memory,
+    progress,
+    refusals,
+    run_report,
+    signatures,
+)
 from transforms import files
 from transforms.commandline import Exit, shown
 from transforms.errors import JobError, UsageError
@@ -152,6 +162,7 @@ def _run(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> No
     failures.quieten()
     # Local runners plan and work in this process; other workers see to it themselves.
     memory.steady()
+    signatures.remember()
     try:
         pipeline = beam.Pipeline(options=options)
         build(pipeline)
