@@ -182,7 +182,8 @@ def test_works_in_a_saved_model_with_the_width_as_an_input(tmp_path):
                 tf.TensorSpec([None, *toy.GRID], tf.float32),
                 tf.TensorSpec([], tf.int32),
                 tf.TensorSpec([], tf.float32),
-            ]
+            ],
+            autograph=False,
         )
         def search(self, features, width, penalty):
             tokens, scores = beam_search(

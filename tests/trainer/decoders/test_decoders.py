@@ -148,7 +148,7 @@ def test_beams_have_the_scores_of_their_words(shape, changes):
         variable.assign(variable * 2)  # So that beams differ, and change places.
     features = toy.features(5, shape)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float16)])
+    @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float16)], autograph=False)
     def search(inputs):
         return beam_search(
             model, model.prepare(inputs), beam_width=4, length_penalty=0.0, max_length=5
@@ -275,6 +275,7 @@ def test_a_graph_for_batches_of_any_size_is_traced():
             tf.TensorSpec([None, *features.shape[1:]]),
             tf.TensorSpec([None, None, ids.shape[2]], tf.int32),
         ],
+        autograph=False,
     )
     eager = mean(tf.constant(features), tf.constant(ids))
     np.testing.assert_allclose(traced(features, ids), eager, rtol=1e-5)

@@ -1,5 +1,7 @@
 """Decoders that learn, and what is left of them in a captioner's folder."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -33,7 +35,7 @@ def test_a_toy_batch_is_memorised(changes):
     optimizer = tf.keras.optimizers.Adam(0.01)
     optimizer.build(model.trainable_variables)
 
-    @tf.function
+    @functools.partial(tf.function, autograph=False)
     def step(seed):
         with tf.GradientTape() as tape:
             # Noise of rate 0: batch normalisation learns its statistics.
