@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # there: examples that are the same in every run.
 settings.register_profile("beamcap", settings.default, deadline=None)
 settings.load_profile("beamcap")
+
+
+def pytest_collection_finish() -> None:
+    """Spare Python from looking for garbage among what is imported, which stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
