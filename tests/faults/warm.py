@@ -9,6 +9,7 @@ reads a JSON object a line (`arguments`, `folder`, `log`, `environment`), and an
 process's id, then with its wait status.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -111,6 +112,11 @@ def main() -> None:
     modules["openvino_telemetry"] = None
     for name in IMPORTS:
         importlib.import_module(name)
+    # Compiles the rules of words, for it takes a while.
+    importlib.import_module("transforms.text").tokenize("a dog's", "words")
+    # What is there now stays: jobs neither look through it for garbage nor copy its pages for that.
+    gc.collect()
+    gc.freeze()
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         child = os.fork()
