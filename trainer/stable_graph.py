@@ -5,9 +5,13 @@ table, and stamps each SavedModel with a random fingerprint. Two exports of one 
 therefore be two different captioners to whoever compares their digests.
 """
 
+import copy
 import re
+from collections.abc import Callable, MutableMapping, MutableSequence
 from pathlib import Path
 from typing import Any
+
+from google.protobuf.message import Message
 
 _NUMBER = re.compile(r"_(\d+)$")
 _CAPTURE = "_user_specified_name"  # Of a captured tensor: its number in the process.
@@ -18,7 +22,6 @@ def stabilise(folder: Path) -> None:
 
     The fingerprint, which TensorFlow does not need for loading, goes.
     """
-    from google.protobuf import text_format
     from tensorflow.core.protobuf import saved_model_pb2
 
     path = folder / "saved_model.pb"
@@ -35,13 +38,63 @@ def stabilise(folder: Path) -> None:
         f.signature.name for graph in model.meta_graphs for f in graph.graph_def.library.function
     ]
     fresh = {name: _NUMBER.sub("", name) + f"_{place}" for place, name in enumerate(names)}
-    # The names are in attributes, map keys and names of nodes and arguments; as text all are alike.
-    longest = sorted(map(re.escape, names), key=len, reverse=True)
-    pattern = re.compile(rf"({'|'.join(longest)})(?!\d)")
-    text = pattern.sub(lambda match: fresh[match[1]], text_format.MessageToString(model))
-    model = text_format.Parse(text, saved_model_pb2.SavedModel())
+    # The names are in attributes, map keys and names of nodes and arguments, or a part of these.
+    longest = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+    pattern = re.compile(rf"({longest})(?!\d)")
+    encoded = re.compile(pattern.pattern.encode())
+
+    def renamed(text: Any) -> Any:
+        if isinstance(text, bytes):
+            return encoded.sub(lambda match: fresh[match[1].decode()].encode(), text)
+        return pattern.sub(lambda match: fresh[match[1]], text)
+
+    _rename(model, renamed)
     path.write_bytes(model.SerializeToString(deterministic=True))
     (folder / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _rename(message: Any, renamed: Callable[[Any], Any]) -> None:
+    """Change strings, bytes and string keys wherever they are in a message.
+
+    As text, which protobuf's Python code writes and reads, this would take as long as all the rest.
+
+    Args:
+        message: changed in place.
+        renamed: gives what takes the place of a str or bytes.
+    """
+    for field, value in message.ListFields():
+        if isinstance(value, (str, bytes)):
+            setattr(message, field.name, renamed(value))
+        elif isinstance(value, MutableMapping):
+            _rename_entries(value, renamed)
+        elif isinstance(value, MutableSequence):
+            for place, entry in enumerate(value):
+                if isinstance(entry, (str, bytes)):
+                    value[place] = renamed(entry)
+                elif isinstance(entry, Message):
+                    _rename(entry, renamed)
+        elif isinstance(value, Message):
+            _rename(value, renamed)
+
+
+def _rename_entries(entries: Any, renamed: Callable[[Any], Any]) -> None:
+    """Change the keys and values of a map."""
+    moved = []  # All are taken out before one is put in, for a new key may be another's old one.
+    for key in list(entries):
+        value = entries[key]
+        fresh = renamed(key) if isinstance(key, str) else key
+        if isinstance(value, Message):
+            _rename(value, renamed)
+        elif isinstance(value, (str, bytes)):
+            entries[key] = value = renamed(value)
+        if fresh != key:
+            moved.append((fresh, copy.deepcopy(value)))
+            del entries[key]
+    for key, value in moved:
+        if isinstance(value, Message):
+            entries[key].CopyFrom(value)
+        else:
+            entries[key] = value
 
 
 def _created(name: str) -> tuple[int, str]:
