@@ -11,13 +11,13 @@ from transforms.errors import UsageError
 
 
 def test_the_halves_of_a_lite_are_the_whole() -> None:
-    lower = encoders.load("efficientnet-lite0", features="block10")
+    lower = encoders.load("efficientnet-lite0", features="block10", batch_size=2)
     rest = encoders.rest("efficientnet-lite0", cut="block10")
     assert (lower.features, lower.output_shape) == ("block10", (14, 14, 112))
     assert lower.describe()["rest"] == encoders.describe_rest(rest)
     assert rest.output_shape == (None, 7, 7, 1280)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
-    whole = encoders.load("efficientnet-lite0")
+    whole = encoders.load("efficientnet-lite0", batch_size=2)
     assert "rest" not in whole.describe() and whole.digest != lower.digest
     expected, middle = whole.encode(pixels), lower.encode(pixels)
     np.testing.assert_allclose(rest(middle).numpy(), expected, atol=1e-5)
@@ -57,8 +57,8 @@ def test_a_network_is_cut_only_where_all_goes_through(tmp_path: Path) -> None:
 
 def test_a_network_keeps_its_preprocessing_below_the_cut() -> None:
     cut = "block_13_expand_relu"
-    whole = encoders.load("mobilenetv2", "none", seed=3)
-    lower = encoders.load("mobilenetv2", "none", features=cut, seed=3)
+    whole = encoders.load("mobilenetv2", "none", seed=3, batch_size=1)
+    lower = encoders.load("mobilenetv2", "none", features=cut, seed=3, batch_size=1)
     rest = encoders.rest("mobilenetv2", "none", cut=cut, seed=3)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     expected = whole.encode(pixels)
