@@ -8,7 +8,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.common import claims
 from pipeline.evaluating import given
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         f" tokenizer {work.tokenizer}",
         file=sys.stderr,
     )
-    for note in left_out(work):
+    for note in [*work.notes, *left_out(work)]:
         print(f"evaluate: {shown(note)}", file=sys.stderr)
     if options.dry_run:
         return Exit.DONE
@@ -122,11 +122,13 @@ def resolve(options: argparse.Namespace) -> Work:
         raise UsageError(_nothing_in_common(options, judged, written))
     tokenizer = written.tokenizer if options.tokenizer == "auto" else options.tokenizer
     configuration = _configuration(options)
+    chosen = [candidate for candidate in judged if candidate.key in joined.references]
     return Work(
         judged,
-        [candidate for candidate in judged if candidate.key in joined.references],
+        chosen,
         joined,
         tokenizer,
+        _other_script(options, chosen, joined.references),
         {**configuration, "references_format": written.format, "tokenizer": tokenizer},
         # Now: by the end of the scoring, another run may have made a newer table.
         digests(configuration),
@@ -183,6 +185,24 @@ def _listed(path: str) -> list[str]:
     if not names:
         raise UsageError(f"--keys={path}: it is empty; list the images' names, one a line")
     return names
+
+
+def _other_script(
+    options: argparse.Namespace,
+    chosen: Sequence[Candidate],
+    written: Mapping[str, Sequence[str]],
+) -> list[str]:
+    """Return a note where either captions or references are in a script with spaces."""
+    captions = [candidate.caption for candidate in chosen if candidate.caption]
+    people = [caption for several in written.values() for caption in several]
+    scripts = {text.choose_tokenizer(each) == "words" for each in (captions, people)}
+    if not captions or len(scripts) == 1:
+        return []
+    return [
+        f"Most captions in {options.captions} (such as: {captions[0]}) are in another script than"
+        f" most references in {options.references or options.dataset} (such as: {people[0]}), and"
+        " words that differ in script score 0: give references in the captions' language."
+    ]
 
 
 def _nothing_in_common(

@@ -49,6 +49,7 @@ class Work:
         chosen: the captions to evaluate, each with references.
         joined: their references, and what was left out.
         tokenizer: how words are found.
+        notes: what a reader must know of the inputs, a sentence each.
         configuration: the flags, resolved.
         inputs: what `digests` returned when they were read.
     """
@@ -57,6 +58,7 @@ class Work:
     chosen: list[Candidate]
     joined: references.Joined
     tokenizer: str
+    notes: list[str]
     configuration: dict[str, str | None]
     inputs: dict[str, str]
 
@@ -96,7 +98,7 @@ def write(
                 Metric(name, result.scores[name], floor.scores[name]) for name in result.scores
             ],
             floor_caption=constant,
-            notes=[*result.notes, *left_out(work)],
+            notes=[*work.notes, *result.notes, *left_out(work)],
             cider=[result.cider[candidate.key] for candidate in work.chosen],
             sections=_sections(work, result, find_images(images, work.judged)),
             software=software,
@@ -114,7 +116,7 @@ def write(
         "inputs": work.inputs,
         "metrics": result.scores,
         "floor": {"caption": constant, "metrics": floor.scores},
-        "notes": list(result.notes),
+        "notes": [*work.notes, *result.notes],
         "counts": work.joined.counts,
         "left_out": work.joined.examples,
         "files": written,

@@ -175,6 +175,32 @@ def test_a_tokenizer_that_is_named_is_taken(tokenizer, bleu, tmp_path, without_j
     assert report["metrics"]["BLEU-1"] == pytest.approx(bleu, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("caption", "reference", "told"),
+    [
+        ("一只狗", "a dog", True),
+        ("a dog", "一只狗", True),
+        ("", "一只狗", False),
+        ("犬", "犬がいる", False),
+        ("ein Hund", "a dog", False),
+    ],
+)
+def test_captions_in_another_script_than_their_references_are_told(
+    caption, reference, told, tmp_path, without_java, capsys
+):
+    (tmp_path / "captions.csv").write_text(f"image,caption\n0,{caption}\n1,{caption}\n")
+    (tmp_path / "references.txt").write_text(f"0.jpg#0\t{reference}\n1.jpg#0\t{reference}\n")
+    evaluate.main(flags(tmp_path, captions=tmp_path / "captions.csv"))
+    note = (
+        f"Most captions in {tmp_path}/captions.csv (such as: {caption}) are in another script"
+        f" than most references in {tmp_path}/references.txt (such as: {reference})"
+    )
+    notes = json.loads((tmp_path / "report" / "report.json").read_text())["notes"]
+    assert any(each.startswith(note) for each in notes) is told
+    assert ("are in another script" in (tmp_path / "report" / "report.html").read_text()) is told
+    assert (note in capsys.readouterr().err) is told
+
+
 def test_rows_of_references_that_cannot_be_read_are_told(world, without_java, capsys):
     with (world / "references.txt").open("a") as stream:
         stream.write("\njunk\n")
