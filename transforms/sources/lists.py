@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from transforms import files
 from transforms.errors import UsageError
@@ -94,7 +94,8 @@ def _no_column(path: str, held: list[str]) -> str:
 
 def _file(uri: str, folder: str) -> File:
     if uri.lower().startswith("file://"):
-        uri = unquote(urlsplit(uri).path)
+        # All after the host: a file has neither query nor fragment, and names have `?` and `#`.
+        uri = unquote("/" + uri[len("file://") :].partition("/")[2])
     if files.is_remote(uri):
         key = uri.split("://", 1)[1]
     else:

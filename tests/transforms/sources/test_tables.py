@@ -206,6 +206,19 @@ def test_lists_of_uris(pictures: Path, tmp_path: Path) -> None:
     assert {ref.key for ref in listed(pictures)[0]} == {"a.jpg", "d/b.jpg"}
 
 
+def test_the_url_of_a_file_is_its_whole_path(tmp_path: Path) -> None:
+    names = ["a", "a#1.jpg", "a?x=1.jpg", "a;b.jpg"]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    urls = [f"file://{tmp_path}/{name}" for name in names]
+    urls += [f"file://localhost{tmp_path}/a%231.jpg", "file://[odd/gone.jpg"]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    refs, rejects = listed(tmp_path / "list.txt")
+    read = [sources.read(ref).decode() for ref in refs]
+    assert read == [*names, "a#1.jpg"]
+    assert [(r.uri, r.code) for r in rejects] == [("/gone.jpg", RejectCode.IMAGE_MISSING)]
+
+
 def test_a_table_without_uris_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,caption\n1,x\n")
     with pytest.raises(
