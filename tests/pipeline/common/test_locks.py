@@ -347,6 +347,12 @@ def test_a_bucket_that_does_not_exist_is_said_to_be_missing(bucket: ConditionalB
         locks.held("gs://mistyped/out").__enter__()
 
 
+def test_a_bucket_that_is_there_is_not_said_to_be_missing(bucket: ConditionalBucket) -> None:
+    bucket.refuse = lambda method: 404 if method == "POST" else 0
+    with pytest.raises(OSError, match="the lock cannot be read or written: 404 POST"):
+        locks.held("gs://bucket/out").__enter__()
+
+
 def test_a_store_without_locks_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with locks.held("s3://bucket/out"):
         assert "no lock is kept in this kind of store" in capsys.readouterr().err
