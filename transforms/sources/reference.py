@@ -99,10 +99,15 @@ class ImageRef(Pickled):
 def same_key(ref: ImageRef, other: ImageRef) -> Reject:
     """Return the reject of an image whose key another has: a table has one row a key.
 
-    Lists name such images, as what leads out of their folder is left out of keys.
+    Lists name such images, as what leads out of their folder is left out of keys; and tables have
+    them, where a row is called like the number of another, which has no name.
     """
-    message = (
-        f"{other.uri} has the same key: write both paths in full and without `..` in the list, or"
-        " name the two in lists of their own"
-    )
+    if ref.place and other.place and ref.place.archive == other.place.archive:
+        remedy = f"give each image in {ref.place.archive} a name of its own"
+    else:
+        remedy = (
+            "write both paths in full and without `..` in the list, or name the two in lists of"
+            " their own"
+        )
+    message = f"{other.uri} has the same key: {remedy}"
     return Reject(ref.key, ref.uri, "list", RejectCode.IMAGE_AMBIGUOUS, message)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.transforms.sources.archives import example, frame, write_tfrecords
 from tests.transforms.sources.test_archives import codes, listed
-from transforms import sources
+from transforms import joining, sources
+from transforms.annotations import Annotation
 from transforms.errors import UsageError
 from transforms.rejects import RejectCode
 from transforms.sources import store, tfrecords
@@ -52,6 +53,22 @@ def test_hugging_face_rows_are_named_by_their_path(tmp_path: Path) -> None:
     refs, _ = listed(path)
     assert refs[-1].uri == f"{path}#7"
     assert [ref.stream for ref in refs] == [(str(path), group) for group in (0, 0, 0, 1, 2)]
+
+
+@pytest.mark.parametrize("names", [["00000001", None], [None, "00000000"]])
+def test_a_row_called_like_the_number_of_another_is_told_from_it_by_no_caption(
+    names: list[str | None], tmp_path: Path
+) -> None:
+    rows = [{"image": b"x", "id": name} for name in names]
+    path = parquet(tmp_path / "a.parquet", rows)
+    said = Annotation(names[0] or str(names[1]), ("a dog",), None, "f")
+    kept, lost = joining.join(listed(path)[0], [(0, said)], [], lists_given=False)
+    assert not kept and sum(each.captions for each in lost) == 1
+    assert {each.reject.code for each in lost} == {RejectCode.IMAGE_AMBIGUOUS}
+    assert [each.reject.message for each in lost if each.images] == [
+        f"{path}#{other} has the same key: give each image in {path} a name of its own"
+        for other in (1, 0)
+    ]
 
 
 def test_a_row_group_that_is_a_bomb_is_not_inflated(
