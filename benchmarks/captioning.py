@@ -96,6 +96,7 @@ def build_parser() -> Parser:
     """Return the parser of the command line."""
     parser = options.parser(PROG, "Measure captioning.", "captioning", tuple(PARTS))
     options.add_captioner(parser)
+    options.add_search(parser)
     parser.add_argument(
         "--peers",
         type=lambda text: text.split(","),

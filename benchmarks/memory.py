@@ -78,6 +78,7 @@ def build_parser() -> Parser:
     """Return the parser of the command line."""
     parser = options.parser(PROG, "Measure memory.", "memory", ("memory",))
     options.add_captioner(parser)
+    options.add_search(parser)
     parser.set_defaults(count=20_000, rounds=1)
     return parser
 

@@ -44,15 +44,19 @@ def parser(
 
 
 def add_captioner(result: Parser) -> None:
-    """Add the flags of captioning."""
+    """Add the flags that name a captioner and what runs it."""
     result.add_argument(
         "--captioner", help="folder of a captioner; default: the fast English one of the package"
     )
-    result.add_argument("--beam_width", type=positive, default=3, help="hypotheses kept")
-    result.add_argument("--length_penalty", type=float, default=0.7, help="see pipeline.caption")
     result.add_argument(
         "--engines", default="", help="separated by commas; default: all that are installed"
     )
+
+
+def add_search(result: Parser) -> None:
+    """Add the flags of the search, which `search` returns."""
+    result.add_argument("--beam_width", type=positive, default=3, help="hypotheses kept")
+    result.add_argument("--length_penalty", type=float, default=0.7, help="see pipeline.caption")
 
 
 def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:

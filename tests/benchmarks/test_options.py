@@ -34,6 +34,8 @@ def test_too_few_pictures_are_refused_before_work(
         (planning, ["--count=9"]),
         (planning, ["--rounds=2"]),
         (requests, ["--images=photos"]),
+        (requests, ["--captioner=x", "--beam_width=1"]),
+        (requests, ["--captioner=x", "--length_penalty=0"]),
         (training, ["--dataset=x", "--count=9"]),
     ],
 )
