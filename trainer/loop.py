@@ -124,8 +124,7 @@ class Trainer:
             JobError: the loss is not a number any more.
         """
         state = self._restore()
-        epochs = sum(phase.epochs for phase in self._phases)
-        progress = Progress(epochs * self._steps, state.epoch * self._steps)
+        progress = Progress(self._all_steps(state), state.epoch * self._steps)
         if state.epoch:
             progress.say(f"continuing after epoch {state.epoch}")
         elif self._configuration.start_from:
@@ -137,6 +136,7 @@ class Trainer:
                 if max_minutes is not None and self._too_late(state, phase, max_minutes):
                     progress.say(f"stopping: another epoch would take over {max_minutes} min")
                     break
+                progress.steps = self._all_steps(state)
                 row = self._epoch(state, phase, progress)
                 with summaries.as_default(step=state.epoch):
                     for name, value in row.items():
@@ -158,6 +158,11 @@ class Trainer:
             state.phase, state.phase_epoch = state.phase + 1, 0
             self._updates.restart(self._best)
         return None
+
+    def _all_steps(self, state: State) -> int:
+        """Return the steps of the whole training, if patience ends no phase from here on."""
+        epochs = sum(phase.epochs for phase in self._phases[state.phase :])
+        return (state.epoch - state.phase_epoch + epochs) * self._steps
 
     def _epoch(self, state: State, phase: Phase, progress: Progress) -> Row:
         c = self._configuration

@@ -11,7 +11,11 @@ INTERVAL = 15.0  # Seconds between lines where the output is a file.
 
 
 class Progress:
-    """Shows rates and the time left; on a terminal it rewrites its line."""
+    """Shows rates and the time left; on a terminal it rewrites its line.
+
+    Attributes:
+        steps: of the whole training, as far as is known.
+    """
 
     def __init__(
         self,
@@ -24,7 +28,7 @@ class Progress:
         """Start the clock.
 
         Args:
-            steps: of the whole training.
+            steps: of the whole training, as far as is known.
             done: how many an earlier run did.
             out: where to write, by default stderr.
             clock: seconds from any point on.
@@ -32,7 +36,7 @@ class Progress:
         self._out = sys.stderr if out is None else out
         self._live = self._out.isatty()
         self._clock = clock
-        self._steps, self._done, self._first = steps, done, done
+        self.steps, self._done, self._first = steps, done, done
         self._start = self._shown = clock()
         self._captions = self._tokens = 0
 
@@ -56,9 +60,9 @@ class Progress:
             return
         self._shown = now
         seconds = max(now - self._start, 1e-9)
-        left = seconds / (self._done - self._first) * (self._steps - self._done)
+        left = seconds / (self._done - self._first) * (self.steps - self._done)
         line = (
-            f"epoch {epoch}  step {self._done}/{self._steps} ({self._done / self._steps:.0%})"
+            f"epoch {epoch}  step {self._done}/{self.steps} ({self._done / self.steps:.0%})"
             f"  {self._captions / seconds:.0f} captions/s  {self._tokens / seconds:.0f} tokens/s"
             f"  {durations.clock(left)} left  {figure}"
             + ("" if score is None else f"  dev CIDEr {score:.3f}")

@@ -1,8 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
 from tests.trainer import toy
-from trainer import loss
+from trainer import loss, progress
 from trainer.checkpoint import CHECKPOINT
 from trainer.loop import Trainer
 from trainer.search import beam_search
@@ -142,6 +144,17 @@ def test_self_critical_training_starts_from_the_best_weights(tmp_path):
     run._evaluate = evaluate
     assert run.run().epoch == 5
     assert_equal(seen[4], seen[1])
+
+
+def test_time_left_leaves_out_the_epochs_that_patience_spared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "INTERVAL", 0)
+    run = trainer(tmp_path, epochs=9, patience=2, scst_epochs=1)
+    scores = iter([0.1, 0.5, 0.3, 0.4, 0.5])
+    run._evaluate = lambda: next(scores)
+    run.run()
+    told = re.findall(r"epoch (\d)  step (\d+/\d+)", capsys.readouterr().err)
+    # Three steps an epoch: of ten epochs, then of the five that came of them.
+    assert told[11:] == [("4", "12/30"), ("5", "13/15"), ("5", "14/15"), ("5", "15/15")]
 
 
 def test_no_epoch_starts_that_would_end_too_late(tmp_path):
