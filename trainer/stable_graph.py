@@ -65,6 +65,8 @@ def _rename(message: Any, renamed: Callable[[Any], Any]) -> None:
     for field, value in message.ListFields():
         if isinstance(value, (str, bytes)):
             setattr(message, field.name, renamed(value))
+        elif isinstance(value, Message):
+            _rename(value, renamed)
         elif isinstance(value, MutableMapping):
             _rename_entries(value, renamed)
         elif isinstance(value, MutableSequence):
@@ -73,8 +75,6 @@ def _rename(message: Any, renamed: Callable[[Any], Any]) -> None:
                     value[place] = renamed(entry)
                 elif isinstance(entry, Message):
                     _rename(entry, renamed)
-        elif isinstance(value, Message):
-            _rename(value, renamed)
 
 
 def _rename_entries(entries: Any, renamed: Callable[[Any], Any]) -> None:
