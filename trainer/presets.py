@@ -6,8 +6,7 @@ The numbers that each reached are in docs/results.md.
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.configuration import SHAPING, Configuration
-from transforms import captioner, files
+from trainer.configuration import Configuration
 
 # The plain models of the two articles: no attention, no label smoothing, no averaging.
 _PLAIN: dict[str, Any] = {
@@ -100,17 +99,14 @@ def described() -> str:
     )
 
 
-def resolve(preset: str, explicit: Mapping[str, Any]) -> Configuration:
+def resolve(
+    preset: str, explicit: Mapping[str, Any], known: Mapping[str, Any] | None = None
+) -> Configuration:
     """Return the configuration of a preset with explicit flags on top.
 
-    A captioner to begin with has its decoder already: its settings of that come before the
-    preset's.
-
-    Raises:
-        UsageError: its manifest is damaged. Where there is none nothing is said yet.
+    Args:
+        preset: its name.
+        explicit: fields that were given.
+        known: fields that come before the preset's; see `runs.decoder`.
     """
-    start, known = explicit.get("start_from"), {}
-    if start and files.exists(files.join(start, captioner.MANIFEST)):
-        before = Configuration.completed(captioner.read_manifest(start)["configuration"])
-        known = {name: getattr(Configuration.from_dict(before), name) for name in SHAPING}
-    return Configuration(**{**PRESETS[preset], **known, **explicit})
+    return Configuration(**{**PRESETS[preset], **(known or {}), **explicit})

@@ -1,11 +1,13 @@
 """Who owns an output folder: one training run, told by what decides its result."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.configuration import Configuration
-from transforms import files
+from trainer import command_line
+from trainer.configuration import DECODER, Configuration
+from transforms import captioner, files
 from transforms.captioner import MANIFEST
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
@@ -32,6 +34,29 @@ def identity(
         "encoder": dataset.encoder,
         "dataset": dataset.digest,
     }
+
+
+def decoder(start: str, output: str) -> dict[str, Any]:
+    """Return the settings of the decoder that a training begins with.
+
+    Args:
+        start: folder of the captioner whose weights it begins with; empty for drawn ones.
+        output: the training's. Once it has begun, nobody asks the captioner any more.
+
+    Raises:
+        UsageError: there is no finished captioner.
+    """
+    if not start:
+        return {}
+    before: Any = None
+    # What is damaged in it is said when it is claimed.
+    with contextlib.suppress(ValueError, AttributeError):
+        run = json.loads(files.read_if_there(files.join(output, WORKING, RUN)) or "{}")
+        before = run.get("configuration")
+    if not isinstance(before, dict) or before.get("start_from") != start:
+        before = captioner.read_manifest(start)["configuration"]
+    completed = Configuration.completed(before)
+    return {name: completed[name] for name in DECODER}
 
 
 def claim(output: str, run: dict[str, Any]) -> bool:
@@ -102,7 +127,8 @@ def _compare(output: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     for name, value in now["configuration"].items():
         if flags[name] != value:
             raise UsageError(
-                f"{output}: this was trained with --{name}={flags[name]}, not {value}: {remedy}"
+                f"{output}: this was trained with {command_line.flag(name, flags[name])}, not"
+                f" {command_line.flag(name, value)}: {remedy}"
             )
     for part, verb in (("start_from", "began with"), ("teachers", "learned from")):
         digests = now.get(part)  # Of a finished training nobody asks any more.

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from trainer import command_line
-from trainer.configuration import SHAPING, Configuration
+from trainer.configuration import DECODER, Configuration
 from trainer.model import Captioner
 from transforms import captioner
 from transforms.dataset import Dataset
@@ -42,12 +42,11 @@ def check(configuration: Configuration, dataset: Dataset) -> str:
     # What shaped nothing there need not be the same here.
     idle = Configuration.from_dict(before).idle(cut=False)
     now = configuration.to_dict()
-    others = [name for name in SHAPING if name not in idle and now[name] != before[name]]
+    shaping = (*DECODER, "convolutions", "pixels")
+    others = [name for name in shaping if name not in idle and now[name] != before[name]]
     if others:
         flags = " ".join(command_line.flag(name, before[name]) for name in others)
-        raise UsageError(
-            f"--start_from={folder}: its decoder is another: add {flags}, or leave it out"
-        )
+        raise UsageError(f"--start_from={folder}: its decoder is another: it has {flags}")
     known = set(captioner.read_vocabulary(folder).tokens)
     if known.isdisjoint(dataset.vocabulary.tokens[len(RESERVED) :]):
         raise UsageError(

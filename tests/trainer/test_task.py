@@ -100,7 +100,7 @@ def test_onnx_files_spare_captioning_tensorflow(trained, tmp_path):
 
 def test_an_output_of_another_run_is_refused(trained, data):
     _, flags = trained
-    with pytest.raises(UsageError, match="--units=16, not 17"):
+    with pytest.raises(UsageError, match="--units=16, not --units=17"):
         task.main([*flags, "--units=17"])
     other = toy.dataset(data.parent / "other", train=10).folder
     with pytest.raises(UsageError, match="another dataset"):

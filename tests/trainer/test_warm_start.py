@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,11 @@ def test_the_start_is_kept_where_nothing_surpasses_it(tmp_path, data, known):
     manifest = json.loads((output / "captioner.json").read_text())
     assert manifest["metrics"]["epoch"] == 0
     # A run that was killed is not continued from what somebody made of the captioner since.
+    # One that has ended asks nobody any more.
+    begun_with = Path(folder)
+    away = begun_with.rename(tmp_path / "away")
+    assert task.main([*flags, "--batch_images=4", *ruinous, "--averaging=0"]) == Exit.DONE
+    away.rename(begun_with)
     run = runs.identity(_configuration(manifest), data, {"start_from": "other"})
     with pytest.raises(UsageError, match="began with another captioner"):
         runs.claim(str(output), run)
@@ -121,7 +127,7 @@ def test_fine_tuning_begins_with_a_captioner_of_the_whole_cnn(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--units=16"], "its decoder is another: add --units=12, or leave it out"),
+        (["--units=16"], "its decoder is another: it has --units=12"),
         (["--word_vectors=any.txt"], "leave out --word_vectors"),
         (["--epochs=0"], "for --start_from with --scst_epochs"),
         (["--start_from=nowhere"], "trainer.task"),
