@@ -9,11 +9,10 @@ from trainer.schedule import SCHEDULES
 from transforms import commandline, files
 from transforms.errors import UsageError
 
-# The fields that the weights of a captioner depend on, beside its vocabulary and its encoder.
-SHAPING = (
+# The fields that the weights of a decoder depend on, beside vocabulary and encoder.
+DECODER = (
     *("decoder", "layers", "units", "embedding", "hidden", "tie", "inject", "residual"),
     *("normalization", "attention", "attention_units", "heads", "feed_forward"),
-    *("convolutions", "pixels"),
 )
 # The fields that decide which of the others have an effect; see `Configuration.idle`.
 DECISIVE = (
@@ -29,6 +28,13 @@ def _option(default: Any, text: str, **facts: Any) -> Any:
 
 def _widths(text: str) -> tuple[int, ...]:
     return tuple(commandline.positive(each) for each in text.split(",") if each)
+
+
+def _part(text: str) -> float:
+    value = commandline.fraction(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
 
 
 def _folders(text: str) -> tuple[str, ...]:
@@ -130,9 +136,7 @@ class Configuration:
         " beside the captions (knowledge distillation); their encoder and words must be the same",
         parse=_folders,
     )
-    distillation: float = _option(
-        0.5, "share of their opinion in what is learned", parse=commandline.fraction
-    )
+    distillation: float = _option(0.5, "share of their opinion in what is learned", parse=_part)
     scheduled_sampling: float = _option(
         0.0,
         "share of the words read that the captioner draws itself, from 0 at first to this in the"
@@ -308,6 +312,11 @@ class Configuration:
             (
                 self.epochs > 0 or self.scst_cross_entropy > 0,
                 "--epochs or --scst_cross_entropy above 0",
+                ("label_smoothing",),
+            ),
+            (
+                not self.teachers or self.distillation < 1 or self.scst_cross_entropy > 0,
+                "--distillation below 1 or --scst_cross_entropy above 0",
                 ("label_smoothing",),
             ),
             (

@@ -7,6 +7,7 @@ would have done (Hinton et al., 2015, arXiv:1503.02531; for sequences, word by w
 
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from trainer import precision
@@ -37,8 +38,6 @@ class Teachers:
             precision: in which they compute, the flag's value.
         """
         self._models, self.share, self._precision = models, share, precision
-        for model in models:
-            model.trainable = False  # No gradient's tape follows them.
 
     def probabilities(self, inputs: tf.Tensor, tokens: tf.Tensor, packing: Packing) -> tf.Tensor:
         """Return what they think of each next word, without dropout.
@@ -51,9 +50,8 @@ class Teachers:
         Returns:
             float32 [M, V], each row with a sum of 1.
         """
-        return tf.add_n([self._ask(each, inputs, tokens, packing) for each in self._models]) / len(
-            self._models
-        )
+        asked = [self._ask(each, inputs, tokens, packing) for each in self._models]
+        return tf.stop_gradient(tf.add_n(asked) / len(asked))
 
     def _ask(
         self, model: Captioner, inputs: tf.Tensor, tokens: tf.Tensor, packing: Packing
@@ -102,6 +100,7 @@ def load(configuration: Configuration, dataset: Dataset, replicas: Replicas) -> 
     c = configuration
     if not (c.teachers and c.epochs):
         return None
-    with replicas.scope():
-        models = [Teacher(folder, dataset).model for folder in c.teachers]
+    models = [Teacher(folder, dataset, replicas).model for folder in c.teachers]
+    # A model sets the global seed when it is made, and the order of examples depends on that.
+    keras.utils.set_random_seed(c.seed)
     return Teachers(models, c.distillation, c.precision)

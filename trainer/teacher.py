@@ -4,6 +4,7 @@ from typing import Any
 
 from trainer import finetuning
 from trainer.configuration import Configuration
+from trainer.distribution import Replicas
 from trainer.model import Captioner
 from transforms import captioner
 from transforms.dataset import Dataset
@@ -20,12 +21,13 @@ class Teacher:
         vocabulary: its words.
     """
 
-    def __init__(self, folder: str, dataset: Dataset) -> None:
+    def __init__(self, folder: str, dataset: Dataset, replicas: Replicas | None = None) -> None:
         """Load a captioner to run on a data set's features.
 
         Args:
             folder: of the captioner, on a local disk or in a bucket.
             dataset: with the images that it is to see.
+            replicas: in whose scope its model is made; by default there is one.
 
         Raises:
             UsageError: see `checked_manifest` and `finetuning.load_rest`; or a file of the
@@ -34,9 +36,10 @@ class Teacher:
         self.manifest: dict[str, Any] = checked_manifest(folder, dataset)
         self.configuration = Configuration.from_dict(self.manifest["configuration"])
         self.vocabulary = captioner.read_vocabulary(folder)
-        rest = finetuning.load_rest(dataset)
         words = len(self.vocabulary)
-        self.model = Captioner(self.configuration, words, dataset.feature_shape, rest)
+        with (replicas or Replicas()).scope():
+            rest = finetuning.load_rest(dataset)
+            self.model = Captioner(self.configuration, words, dataset.feature_shape, rest)
         # Those of a CNN's upper blocks among them, as they learned.
         variables = self.model.variables
         stored = captioner.load_weights(folder, len(variables))
@@ -48,10 +51,15 @@ def checked_manifest(folder: str, dataset: Dataset) -> dict[str, Any]:
     """Return a captioner's manifest, unless it cannot caption a data set's images.
 
     Raises:
-        UsageError: the folder is no finished captioner, or it was made for other features.
+        UsageError: the folder is no finished captioner, or one of another version or for other
+            features.
     """
     manifest = captioner.read_manifest(folder)
     check_encoder(folder, manifest["encoder"], dataset)
+    try:
+        Configuration.from_dict(manifest["configuration"])
+    except UsageError as error:
+        raise UsageError(f"{folder}: {error}") from error
     return manifest
 
 
