@@ -74,6 +74,18 @@ def test_teachers_compute_in_the_precision_of_the_training(half: str) -> None:
     np.testing.assert_array_equal(opinion(teacher), exact)
 
 
+def test_teachers_are_asked_in_compiled_steps_too() -> None:
+    teachers = Teachers([outspoken(1, decoder="transformer")], 0.5, precision.FLOAT32)
+    plain = loss.teacher_forced(toy.captioner(), *BATCH, teachers=teachers).mean
+    padded = toy.captioner(xla=True)
+
+    def cost(features: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        return loss.teacher_forced(padded, features, ids, teachers=teachers).mean
+
+    compiled = tf.function(cost, jit_compile=True, autograph=False)
+    assert float(compiled(*BATCH)) == pytest.approx(float(plain), rel=1e-5)
+
+
 def test_no_gradient_reaches_a_teacher() -> None:
     student, teacher = toy.captioner(), outspoken(1)
     teachers = Teachers([teacher], 0.5, precision.FLOAT32)

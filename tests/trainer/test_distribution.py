@@ -12,7 +12,6 @@ from tests import captioners
 from tests.trainer import toy
 from trainer import finetuning
 from trainer.model import Captioner
-from transforms.dataset import open_dataset
 
 FLAGS = [
     *("--units=16", "--embedding=8", "--hidden=16", "--batch_images=5"),
@@ -85,7 +84,10 @@ for copies, (expected,) in zip(shared, alone, strict=True):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy") / "data"
-    toy.cut_dataset(folder, train=11)
+    dataset = toy.cut_dataset(folder, train=11)
+    rest, words = finetuning.load_rest(dataset), len(dataset.vocabulary)
+    teacher = Captioner(toy.configuration(), words, dataset.feature_shape, rest)
+    captioners.write(folder.parent / "teacher", dataset, teacher)
     vectors = (f"{word} {' '.join([str(n)] * 8)}\n" for n, word in enumerate(toy.WORDS))
     (folder.parent / "vectors.txt").write_text("".join(vectors))
     return folder
@@ -93,8 +95,9 @@ def data(tmp_path_factory):
 
 def launch(command, data, output, **environment):
     program, flags = command[:2], command[2:]
-    command = [sys.executable, *program, f"--dataset={data}", f"--output={output}", *FLAGS, *flags]
-    command += [f"--word_vectors={data.parent}/vectors.txt"]
+    command = [sys.executable, *program, f"--dataset={data}", f"--output={output}", *FLAGS]
+    command += [f"--word_vectors={data.parent}/vectors.txt", f"--teachers={data.parent}/teacher"]
+    command += flags
     return subprocess.Popen(
         command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
     )
@@ -132,15 +135,9 @@ def test_two_devices_normalise_by_the_whole_batch():
 
 
 def test_two_devices_train_alike_compiled(data, alone, tmp_path):
-    # With a last batch of one image, and so a device without any; taught by another captioner.
+    # With a last batch of one image, and so a device without any.
     output = tmp_path / "captioner"
-    dataset = open_dataset(data)
-    rest = finetuning.load_rest(dataset)
-    words = len(dataset.vocabulary)
-    model = Captioner(toy.configuration(), words, dataset.feature_shape, rest)
-    captioners.write(tmp_path / "teacher", dataset, model)
-    teacher = f"--teachers={tmp_path}/teacher"
-    compared = ["--decoder=transformer", "--normalization=none", teacher]
+    compared = ["--decoder=transformer", "--normalization=none", "--teachers="]
     run = launch(["-c", MIRRORED + BRIEF, "--xla", *compared], data, output)
     reference = launch(["-c", BRIEF, *compared], data, tmp_path / "alone")
     assert_alike(history(run, output), history(reference, tmp_path / "alone"))
