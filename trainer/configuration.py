@@ -1,8 +1,8 @@
-"""Everything that decides what a training run learns, and the flags made from it."""
+"""Everything that decides what a training run learns."""
 
 import argparse
 import dataclasses
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.schedule import SCHEDULES
@@ -31,10 +31,8 @@ def _widths(text: str) -> tuple[int, ...]:
 
 
 def _part(text: str) -> float:
-    value = commandline.fraction(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value
+    commandline.positive_amount(text)
+    return commandline.fraction(text)
 
 
 def _folders(text: str) -> tuple[str, ...]:
@@ -437,52 +435,3 @@ class Configuration:
                 "--recurrent_dropout is for recurrent decoders: use --dropout with"
                 " --decoder=transformer"
             )
-
-
-def refuse_idle(names: Iterable[str], idle: Mapping[str, str], flag: str = "--") -> None:
-    """Refuse flags that were given and cannot have an effect.
-
-    Args:
-        names: of the fields that were given; a preset's values may lie idle.
-        idle: see `Configuration.idle`.
-        flag: what stands before a name on the command line.
-
-    Raises:
-        UsageError: the first of them.
-    """
-    for name in names:
-        if name in idle:
-            raise UsageError(
-                f"{flag}{name} is for {idle[name]}, and does nothing here: leave it out"
-            )
-
-
-def add_flags(parser: argparse.ArgumentParser, without: Container[str] = ()) -> None:
-    """Add a flag for each field; one that is not given stays out of the parsed namespace.
-
-    Args:
-        parser: of a command.
-        without: fields that have none.
-    """
-    for field in dataclasses.fields(Configuration):
-        if field.name in without:
-            continue
-        facts = field.metadata
-        default = field.default
-        if isinstance(default, tuple):
-            default = ",".join(map(str, default)) or "none"
-        options: dict[str, Any] = {
-            "default": argparse.SUPPRESS,
-            "help": facts["help"].replace("%", "%%"),
-        }
-        if commandline.tells(default):
-            # The parser does not know it: a flag that is not given leaves nothing behind.
-            options["help"] += f" (default: {default})".replace("%", "%%")
-        if isinstance(field.default, bool):
-            options["action"] = argparse.BooleanOptionalAction
-        elif "choices" in facts:
-            options["choices"] = facts["choices"]
-        else:
-            options["type"] = facts.get("parse", str)
-            options["metavar"] = field.name.upper()
-        parser.add_argument(f"--{field.name}", **options)

@@ -107,6 +107,6 @@ def resolve(
     Args:
         preset: its name.
         explicit: fields that were given.
-        known: fields that come before the preset's; see `runs.decoder`.
+        known: fields that come before the preset's; see `runs.decoder_settings`.
     """
     return Configuration(**{**PRESETS[preset], **(known or {}), **explicit})

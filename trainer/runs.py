@@ -36,7 +36,7 @@ def identity(
     }
 
 
-def decoder(start: str, output: str) -> dict[str, Any]:
+def decoder_settings(start: str, output: str) -> dict[str, Any]:
     """Return the settings of the decoder that a training begins with.
 
     Args:

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from trainer import configuration, presets, runs
+from trainer import command_line, presets, runs
 from trainer.checkpoint import CHECKPOINT
+from trainer.configuration import Configuration
 from transforms import captioner, commandline, files, tensorflow_start
 from transforms.commandline import Exit
 from transforms.dataset import Dataset, open_dataset
@@ -56,7 +57,7 @@ def parser() -> commandline.Parser:
     result.add_argument(
         "--data_note", default="", help="Markdown about the data and its terms, for the card"
     )
-    configuration.add_flags(result)
+    command_line.add_flags(result)
     return result
 
 
@@ -73,10 +74,10 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     onnx = explicit.pop("onnx")
     licence, data_note = explicit.pop("license"), explicit.pop("data_note")
     start = explicit.get("start_from", "")
-    resolved = presets.resolve(preset, explicit, runs.decoder(start, output))
+    resolved = presets.resolve(preset, explicit, runs.decoder_settings(start, output))
     dataset = open_dataset(source)
     resolved.check(dataset.grid_shape)
-    configuration.refuse_idle(explicit, resolved.idle(dataset.cut))
+    command_line.refuse_idle(explicit, resolved.idle(dataset.cut))
     check_splits(dataset)
     check_references(dataset, resolved)
     if onnx:
@@ -148,7 +149,7 @@ def check_splits(dataset: Dataset, splits: Sequence[str] = ("train", "dev")) -> 
         )
 
 
-def check_references(dataset: Dataset, resolved: configuration.Configuration) -> None:
+def check_references(dataset: Dataset, resolved: Configuration) -> None:
     """Raise UsageError where a captioner would be rewarded for saying what another one said."""
     if resolved.scst_epochs and dataset.manifest.get("generated"):
         raise UsageError(

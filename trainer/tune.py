@@ -10,7 +10,8 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
-from trainer import configuration, presets, task
+from trainer import command_line, presets, task
+from trainer.configuration import Configuration
 from trainer.tuning import space
 from transforms import commandline, files, tensorflow_start
 from transforms.commandline import Exit
@@ -67,7 +68,7 @@ def parser() -> commandline.Parser:
         help="start no trial that would end after these",
     )
     # Trials are judged by beam search, and captioners may have seen the folds.
-    configuration.add_flags(result, without=("search", *space.CAPTIONERS))
+    command_line.add_flags(result, without=("search", *space.CAPTIONERS))
     return result
 
 
@@ -149,7 +150,7 @@ def _judging(dataset: Dataset, validation: str) -> dict[str, str]:
 
 
 def _check_loaded(
-    dataset: Dataset, base: configuration.Configuration, parameters: Sequence[space.Parameter]
+    dataset: Dataset, base: Configuration, parameters: Sequence[space.Parameter]
 ) -> None:
     """Refuse what every trial would refuse when it loads data, a CNN's blocks or word vectors.
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests import captioners
 from trainer import compact, model_card, task
-from trainer.configuration import refuse_idle
+from trainer.command_line import refuse_idle
 from trainer.presets import resolve
 from transforms import bundled, captioner, encoders, engines, files, manifests
 from transforms.commandline import Exit

@@ -3,7 +3,8 @@ import tensorflow as tf
 
 from tests.trainer import toy
 from trainer import command_line, task, tune
-from trainer.configuration import Configuration, refuse_idle
+from trainer.command_line import refuse_idle
+from trainer.configuration import Configuration
 from trainer.presets import ABOUT, PRESETS, resolve
 from transforms.errors import UsageError
 

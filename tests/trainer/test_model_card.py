@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.captioners import HISTORY, configuration
 from trainer import model_card, training_page
-from trainer.configuration import Configuration, add_flags
+from trainer.command_line import add_flags
+from trainer.configuration import Configuration
 from transforms.commandline import Parser, parse_strictly
 from transforms.pages.training import Example
 

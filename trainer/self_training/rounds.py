@@ -15,7 +15,8 @@ from collections import Counter
 from typing import Any
 
 from trainer import command_line, finetuning, runs, task, word_vectors
-from trainer.configuration import Configuration, refuse_idle
+from trainer.command_line import refuse_idle
+from trainer.configuration import Configuration
 from trainer.examples import check_readable
 from trainer.self_training import captions, mixing, selection
 from trainer.self_training.command import Options

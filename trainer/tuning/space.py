@@ -13,7 +13,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainer.configuration import DECISIVE, Configuration, refuse_idle
+from trainer.command_line import refuse_idle
+from trainer.configuration import DECISIVE, Configuration
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
