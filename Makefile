@@ -65,6 +65,11 @@ test-faults: setup ## Run the tests of faults whole: 25 kills of each job, 20 mi
 test-runners: setup ## Run the jobs on Prism and Flink (needs Go and Java)
 	$(RUN) -m pytest --numprocesses=$(WORKERS) --dist=load tests/runners
 
+.PHONY: engines
+engines: ## Build and fetch what test-runners needs, which it does itself otherwise
+	$(PYTHON) -m tests.runners.engines prism > /dev/null
+	$(PYTHON) -m tests.runners.engines flink > /dev/null
+
 .PHONY: lock
 lock: setup ## Renew constraints.txt with the newest versions that fit together
 	$(RUN) .ci/lock.py
