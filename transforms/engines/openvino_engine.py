@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms.engines import onnx_files
+from transforms.engines import onnx_files, openvino_graph
 from transforms.engines.array_engine import ArrayEngine, Arrays
 from transforms.errors import UsageError
 
@@ -54,6 +54,8 @@ class OpenVinoEngine(ArrayEngine):
                 part: core.read_model(str(onnx_files.path(place, part, precision)))
                 for part in onnx_files.PARTS
             }
+            for model in models.values():
+                openvino_graph.rewrite(model)
             _, *shape = models["encode"].inputs[0].partial_shape
             models["encode"].reshape([1, *shape])
             for part in ("encode", "prepare"):
