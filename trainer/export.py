@@ -96,7 +96,7 @@ def export(
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": 1,
-        "configuration": configuration.to_dict(),
+        "configuration": model_card.portable(configuration.to_dict()),
         "encoder": _describe_encoder(dataset, model),
         "text": dataset.text,
         "decoder": {

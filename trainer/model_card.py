@@ -112,16 +112,16 @@ def command(captioner: Mapping[str, Any], name: str) -> str:
     flags = {"dataset": provenance["dataset"]["name"], "output": name}
     configuration = Configuration.from_dict(captioner["configuration"])
     idle = configuration.idle("rest" in captioner["encoder"])
-    settings = {key: value for key, value in shown(captioner).items() if key not in idle}
+    settings = {k: value for k, value in captioner["configuration"].items() if k not in idle}
     settings = {**flags, **settings, **provenance["flags"]}
     # An empty list is told too: a preset may have another.
     given = [command_line.flag(*item) for item in settings.items() if item[1] is not None]
     return " \\\n    ".join(["python -m trainer.task", *map(shlex.quote, given)])
 
 
-def shown(captioner: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest's configuration, without what its paths tell of a machine."""
-    result = dict(captioner["configuration"])
+def portable(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without what its paths tell of a machine: their last parts."""
+    result = dict(configuration)
     for name in ("word_vectors", "start_from"):
         if result.get(name):
             result[name] = base_name(result[name])
@@ -218,13 +218,13 @@ def _data(captioner: Mapping[str, Any], dataset: Mapping[str, Any], note: str) -
     )
     parts = [table, counts]
     if start := provenance.get("start_from"):
-        begun = escape(shown(captioner)["start_from"])
+        begun = escape(captioner["configuration"]["start_from"])
         parts.append(
             f"The training began with the weights of another captioner, {begun} (digest"
             f" {start[:12]}): what that one was trained on, and on what terms, holds here too.\n"
         )
     if digests := provenance.get("teachers"):
-        names = zip(shown(captioner)["teachers"], digests, strict=True)
+        names = zip(captioner["configuration"]["teachers"], digests, strict=True)
         taught = ", ".join(f"{escape(name)} (digest {digest[:12]})" for name, digest in names)
         parts.append(
             f"Beside the captions it learned what other captioners think of each word, {taught}:"
@@ -259,7 +259,7 @@ def _model(captioner: Mapping[str, Any]) -> str:
         ]
     rows.append(["Parameters, without a frozen encoder's", f"{decoder['parameters']:,}"])
     text = _table(["", ""], rows)
-    text += "\n" + _table(["Setting", "Value"], shown(captioner).items())
+    text += "\n" + _table(["Setting", "Value"], captioner["configuration"].items())
     return text
 
 

@@ -45,8 +45,7 @@ def write(
         HTML; text from data is escaped.
     """
     metrics, provenance = captioner["metrics"], captioner["provenance"]
-    # A page is shown to others: it tells no more of a machine than the card does.
-    configuration = Configuration.from_dict(model_card.shown(captioner))
+    configuration = Configuration.from_dict(captioner["configuration"])
     source = provenance["dataset"]["name"]
     facts = {
         "Data set": source,

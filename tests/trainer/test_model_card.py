@@ -67,7 +67,7 @@ def test_scores_stand_beside_the_floor() -> None:
 
 def test_tells_where_the_data_is_from_and_nothing_of_the_machine() -> None:
     vectors = configuration(word_vectors="/home/someone/glove.txt")
-    text = card(configuration=vectors.to_dict())
+    text = card(configuration=model_card.portable(vectors.to_dict()))
     assert "| word\\_vectors | glove.txt |" in text
     assert "--word_vectors=glove.txt" in text
     assert "| Images from | Images |" in text
@@ -127,7 +127,8 @@ def test_the_command_makes_the_same_configuration(settings: dict[str, Any]) -> N
 
 def test_the_page_of_the_training_tells_no_more() -> None:
     vectors = configuration(word_vectors="C:\\Users\\someone\\glove.txt").to_dict()
-    page = training_page.write({**CAPTIONER, "configuration": vectors}, HISTORY, [], name="x")
+    captioner = {**CAPTIONER, "configuration": model_card.portable(vectors)}
+    page = training_page.write(captioner, HISTORY, [], name="x")
     assert "--word_vectors=glove.txt" in page
     assert "someone" not in page
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def test_the_start_is_kept_where_nothing_surpasses_it(tmp_path, data, known):
     away = begun_with.rename(tmp_path / "away")
     assert task.main([*flags, "--batch_images=4", *ruinous, "--averaging=0"]) == Exit.DONE
     away.rename(begun_with)
-    run = runs.identity(_configuration(manifest), data, {"start_from": "other"})
+    assert manifest["configuration"]["start_from"] == "captioner"
+    configuration = dataclasses.replace(_configuration(manifest), start_from=folder)
+    run = runs.identity(configuration, data, {"start_from": "other"})
     with pytest.raises(UsageError, match="began with another captioner"):
         runs.claim(str(output), run)
     assert "the start" in (output / "training.html").read_text()

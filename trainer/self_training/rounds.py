@@ -78,7 +78,7 @@ class Run:
                 )
             configuration, digest = manifest["configuration"], captioner.digest(manifest)
         self._configuration = Configuration.from_dict(
-            {**configuration, "start_from": "", "teachers": [], **explicit}
+            {**configuration, "start_from": "", "teachers": [], "word_vectors": "", **explicit}
         )
         if not self._configuration.epochs:
             raise UsageError(
