@@ -135,6 +135,11 @@ class Configuration:
         parse=_folders,
     )
     distillation: float = _option(0.5, "share of their opinion in what is learned", parse=_part)
+    mixup: float = _option(
+        0.0,
+        "largest share of another image that is mixed into one, for the teachers to judge too",
+        parse=commandline.fraction,
+    )
     scheduled_sampling: float = _option(
         0.0,
         "share of the words read that the captioner draws itself, from 0 at first to this in the"
@@ -290,7 +295,7 @@ class Configuration:
                 ("cnn_learning_rate",),
             ),
             (self.dropout > 0, "a --dropout above 0", ("variational_dropout",)),
-            (bool(self.teachers), "--teachers", ("distillation",)),
+            (bool(self.teachers), "--teachers", ("distillation", "mixup")),
             (
                 dropout or batch,
                 "a --dropout, --feature_dropout or --recurrent_dropout above 0",
@@ -304,7 +309,7 @@ class Configuration:
                 "--epochs above 0",
                 (
                     *("learning_rate", "schedule", "warmup_steps", "word_dropout"),
-                    *("scheduled_sampling", "teachers", "distillation"),
+                    *("scheduled_sampling", "teachers", "distillation", "mixup"),
                 ),
             ),
             (

@@ -29,15 +29,42 @@ class Teachers:
         share: of their probabilities in what is learned, the rest being the captions'.
     """
 
-    def __init__(self, models: Sequence[Captioner], share: float, precision: str) -> None:
+    def __init__(
+        self, models: Sequence[Captioner], share: float, precision: str, mixup: float = 0.0
+    ) -> None:
         """Take the captioners.
 
         Args:
             models: at least one.
             share: see above.
             precision: in which they compute, the flag's value.
+            mixup: see `mix`.
         """
         self._models, self.share, self._precision = models, share, precision
+        self._mixup = mixup
+
+    def mix(self, inputs: tf.Tensor, noise: Noise) -> tf.Tensor:
+        """Mix another image of the batch into half of the images (Zhang et al., 2018, "mixup").
+
+        No caption fits such an image, but teachers have an opinion of it all the same: where they
+        are asked of more than they learned by heart, a student comes to think as they do (Beyer
+        et al., 2022, arXiv:2106.05237).
+
+        Args:
+            inputs: features or pixels [B, ...].
+            noise: the batch's, which draws the other's shares, each from 0 to `mixup`.
+
+        Returns:
+            The same shape and dtype.
+        """
+        if not (self._mixup and noise.training):
+            return inputs
+        rows = tf.concat([tf.shape(inputs)[:1], tf.ones([inputs.shape.rank - 1], tf.int32)], 0)
+        share = self._mixup * tf.maximum(0.0, 2 * noise.uniform(rows) - 1)
+        whole = inputs.dtype.is_integer
+        values = tf.cast(inputs, tf.float32) if whole else inputs
+        mixed = values + tf.cast(share, values.dtype) * (tf.roll(values, 1, axis=0) - values)
+        return tf.cast(tf.round(mixed), inputs.dtype) if whole else mixed
 
     def probabilities(self, inputs: tf.Tensor, tokens: tf.Tensor, packing: Packing) -> tf.Tensor:
         """Return what they think of each next word, without dropout.
@@ -103,4 +130,4 @@ def load(configuration: Configuration, dataset: Dataset, replicas: Replicas) -> 
     models = [Teacher(folder, dataset, replicas).model for folder in c.teachers]
     # A model sets the global seed when it is made, and the order of examples depends on that.
     keras.utils.set_random_seed(c.seed)
-    return Teachers(models, c.distillation, c.precision)
+    return Teachers(models, c.distillation, c.precision, c.mixup)

@@ -46,12 +46,14 @@ def teacher_forced(
         own_words: share of the words read that the captioner draws itself, float32 scalar
             (scheduled sampling; Bengio et al., 2015, arXiv:1506.03099); needs `noise`.
         teachers: whose probabilities, having read the captions, stand for their share of the
-            labels.
+            labels; they may mix the images for it.
         noise: the batch's dropout; None at inference.
     """
     noise = noise or Noise()
     read, targets = token_ids[:, :, :-1], token_ids[:, :, 1:]
     packing = lay_out(targets != PAD, padded=captioner.configuration.xla)
+    if teachers is not None:
+        inputs = teachers.mix(inputs, noise)
     memory = captioner.prepare(inputs, noise)
     if word_dropout and noise.training:
         forgotten = noise.chosen(tf.shape(read), word_dropout) & (read > UNK)

@@ -51,9 +51,13 @@ class Noise:
         real = tf.reshape(self._real, [-1] + [1] * (len(values.shape) - 2))
         return tf.broadcast_to(real, shape)
 
+    def uniform(self, shape: tf.Tensor) -> tf.Tensor:
+        """Draw float32 [*shape] from 0 to 1; only in training."""
+        return tf.random.stateless_uniform(shape, self.seed())
+
     def chosen(self, shape: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
         """Draw bool [*shape], each true with the probability `share`; only in training."""
-        return tf.random.stateless_uniform(shape, self.seed()) < share
+        return self.uniform(shape) < share
 
     def dropout(self, values: tf.Tensor, rate: float) -> tf.Tensor:
         """Set a share of the elements to zero and scale the others up."""

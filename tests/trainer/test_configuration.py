@@ -155,7 +155,7 @@ def test_tied_words_are_as_wide_as_the_decoder_s_end(decoder, changes, depth):
 def test_flags_without_effect_are_refused_where_they_were_given(changes, cut, idle):
     configuration = Configuration(**changes)
     if not configuration.teachers:
-        idle = {*idle, "distillation"}
+        idle = {*idle, "distillation", "mixup"}
     assert configuration.idle(cut).keys() == idle
     for name in configuration.to_dict():
         if name in idle:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,43 @@ def test_no_gradient_reaches_a_teacher() -> None:
     assert all(gradient is not None for gradient in gradients[taught:])
 
 
+def test_teachers_and_student_see_the_same_mixed_images() -> None:
+    seen = []
+
+    class Watched(Teachers):
+        def probabilities(self, inputs: tf.Tensor, *rest: Any) -> tf.Tensor:
+            seen.append(inputs.numpy())
+            return super().probabilities(inputs, *rest)
+
+    features, ids = BATCH
+    student, teacher = toy.captioner(dropout=0.0, feature_dropout=0.0), outspoken(1)
+    noise = Noise(tf.constant([5, 6]))
+    teachers = Watched([teacher], 1.0, precision.FLOAT32, mixup=0.5)
+    cost = loss.teacher_forced(student, features, ids, teachers=teachers, noise=noise).mean
+    mixed = seen[0]
+    assert mixed.shape == features.shape and mixed.dtype == features.dtype.as_numpy_dtype
+    before = np.roll(features, 1, axis=0)
+    shares = np.sum((mixed - features) * (before - features), (1, 2, 3))
+    shares = shares / np.sum((before - features) ** 2, (1, 2, 3))
+    assert np.all((shares >= -1e-3) & (shares < 0.501)) and np.any(shares > 0.01)
+    unmixed = Teachers([teacher], 1.0, precision.FLOAT32)
+    again = loss.teacher_forced(student, tf.constant(mixed), ids, teachers=unmixed).mean
+    assert float(cost) == pytest.approx(float(again), rel=1e-4)
+    # Nothing is mixed at inference.
+    loss.teacher_forced(student, features, ids, teachers=teachers)
+    np.testing.assert_array_equal(seen[1], features)
+
+
+def test_pixels_are_mixed_in_whole_grey_levels() -> None:
+    pixels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1) * np.full((1, 2, 2, 3), 40, np.uint8)
+    teachers = Teachers([], 1.0, precision.FLOAT32, mixup=1.0)
+    mixed = teachers.mix(tf.constant(pixels), Noise(tf.constant([1, 2]))).numpy()
+    assert mixed.dtype == np.uint8 and np.any(mixed != pixels)
+    before = np.roll(pixels, 1, axis=0)
+    assert np.all(mixed >= np.minimum(pixels, before))
+    assert np.all(mixed <= np.maximum(pixels, before))
+
+
 def test_a_student_comes_to_think_as_its_teacher(tmp_path: Path) -> None:
     teacher, student = outspoken(1), toy.captioner(decoder="gru", epochs=20, dropout=0.0)
 
@@ -138,6 +176,7 @@ def test_a_run_learns_from_captioners_and_its_card_names_them(
     manifest = captioner.read_manifest(str(output))
     digests = [captioner.digest(captioner.read_manifest(folder)) for folder in known]
     assert manifest["provenance"]["teachers"] == digests
+    assert manifest["configuration"]["teachers"] == ["first", "small"]
     card = (output / "MODEL_CARD.md").read_text()
     assert "--teachers=first,small" in card and str(tmp_path) not in card
     assert f"first (digest {digests[0][:12]}), small (digest {digests[1][:12]})" in card
@@ -149,7 +188,7 @@ def test_a_run_learns_from_captioners_and_its_card_names_them(
     ]
     assert losses[0] != losses[1]
     # A run that was killed is not continued with what somebody made of the captioners since.
-    configuration = Configuration.from_dict(manifest["configuration"])
+    configuration = Configuration.from_dict(manifest["configuration"] | {"teachers": known})
     run = runs.identity(configuration, data, {"teachers": ["other"]})
     with pytest.raises(UsageError, match="learned from another captioner in --teachers"):
         runs.claim(str(output), run)
@@ -196,6 +235,8 @@ def test_a_teacher_that_is_not_there_is_refused_before_anything_is_written(
         task.main([*flags, f"--teachers={known[0]},nowhere"])
     with pytest.raises(UsageError, match="--distillation is for --teachers"):
         task.main([*flags, "--distillation=0.3"])
+    with pytest.raises(UsageError, match="--mixup is for --teachers"):
+        task.main([*flags, "--mixup=0.3"])
     deaf = [f"--teachers={known[0]}", "--distillation=1", "--label_smoothing=0.2"]
     with pytest.raises(UsageError, match="--label_smoothing is for --distillation below 1"):
         task.main([*flags, *deaf])

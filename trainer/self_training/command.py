@@ -115,7 +115,7 @@ def parser() -> commandline.Parser:
         "--sampling_seed", type=commandline.count, default=0, help="what decides the samples"
     )
     # Students begin with drawn weights: a teacher tells what it knows by its captions.
-    command_line.add_flags(result, without=("start_from", "teachers", "distillation"))
+    command_line.add_flags(result, without=("start_from", "teachers", "distillation", "mixup"))
     return result
 
 

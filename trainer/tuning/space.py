@@ -28,7 +28,7 @@ DEFAULT = (
 )
 _BOOLEANS = {"true": True, "false": False}
 # Other captioners, to begin with or to learn from, may have seen the folds.
-CAPTIONERS = ("start_from", "teachers", "distillation")
+CAPTIONERS = ("start_from", "teachers", "distillation", "mixup")
 # What decides how a trial is judged or computed is the same for all.
 _FIXED = ("seed", "epochs", "scst_epochs", "search", "xla", *CAPTIONERS)
 
