@@ -167,13 +167,33 @@ def test_make_says_what_to_do_where_python_is_too_old(tmp_path: Path) -> None:
     assert "make PYTHON=/path/to/python" in done.stderr
 
 
-def test_ci_runs_all_tests_and_is_executable() -> None:
-    path = ROOT / ".ci" / "run"
-    assert os.access(path, os.X_OK)
-    subprocess.run(["bash", "-n", path], check=True)
-    lines = path.read_text().splitlines()
-    assert "set -euo pipefail" in lines
-    assert lines[-2:] == ["make test", "make test-runners"]
+@pytest.mark.parametrize("broken", ["", "setup", "test", "test-runners"])
+def test_ci_runs_all_tests_and_fails_with_any(tmp_path: Path, broken: str) -> None:
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    record = tmp_path / "record"
+    (commands / "make").write_text(
+        f'#!/bin/sh\ntarget=$(for last; do :; done; echo "$last")\necho "$*" >> {record}\n'
+        f'echo "ran $target"\n[ "$target" != "{broken}" ]\n'
+    )
+    (commands / "chromium").write_text("")
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / ".ci" / "run"],
+        env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode != 0) == bool(broken), done.stderr
+    ran = set(record.read_text().splitlines())
+    if broken == "setup":
+        assert ran <= {"engines", "setup"}
+    else:
+        assert ran == {"engines", "setup", "test", "WORKERS=1 test-runners"}
+        # What runs in the background is shown too.
+        assert "ran test\n" in done.stdout and "ran test-runners\n" in done.stdout
 
 
 def test_license_is_the_one_that_the_package_declares(monkeypatch: pytest.MonkeyPatch) -> None:
