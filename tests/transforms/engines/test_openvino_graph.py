@@ -1,5 +1,10 @@
 """Models of OpenVINO that are rewritten: the same results, computed in another way."""
 
+import hashlib
+import os
+import subprocess
+import sys
+
 import numpy as np
 import openvino
 import pytest
@@ -68,6 +73,33 @@ def test_a_table_that_would_be_too_large_is_not_made(monkeypatch: pytest.MonkeyP
     assert "MatMul" in kinds(model)
 
 
+def digest_of_a_table() -> str:
+    """Return the digest of a table of a shape with which a product of matrices would differ."""
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(88, 128)).astype(np.float32)
+    matrix = random.normal(size=(128, 1024)).astype(np.float32)
+    tokens = ops.parameter([-1], np.int64)
+    found = ops.gather(ops.constant(vectors), tokens, np.int64(0))
+    model = openvino.Model([ops.matmul(found, matrix, False, False)], [tokens], "reading")
+    openvino_graph.rewrite(model)
+    constants = [each for each in model.get_ordered_ops() if each.get_type_name() == "Constant"]
+    (table,) = [each.get_data() for each in constants if list(each.shape) == [88, 1024]]
+    return hashlib.sha256(table.tobytes()).hexdigest()
+
+
+def test_the_table_is_the_same_whatever_the_number_of_threads() -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", f"from {__name__} import *; print(digest_of_a_table())"],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(found) == 1
+
+
 def test_tanh_has_the_values_of_tanh() -> None:
     values = ops.parameter([-1], np.float32)
     model = openvino.Model([ops.tanh(values)], [values], "tanh")
@@ -77,3 +109,11 @@ def test_tanh_has_the_values_of_tanh() -> None:
     found = compute(model, inputs.astype(np.float32))[0]
     np.testing.assert_allclose(found, np.tanh(inputs), rtol=0, atol=2.5e-7)
     assert found[0] == found[-5] == -1 and found[-1] == 1 and found[-3] == 0
+
+
+def test_tanh_of_other_numbers_stays() -> None:
+    values = ops.parameter([-1], np.float16)
+    model = openvino.Model([ops.tanh(values)], [values], "tanh")
+    openvino_graph.rewrite(model)
+    inputs = np.array([-2, 0, 0.5], np.float16)
+    np.testing.assert_allclose(compute(model, inputs)[0], np.tanh(inputs), atol=1e-3)
