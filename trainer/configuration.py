@@ -296,6 +296,7 @@ class Configuration:
             ),
             (self.dropout > 0, "a --dropout above 0", ("variational_dropout",)),
             (bool(self.teachers), "--teachers", ("distillation", "mixup")),
+            (self.batch_images > 1, "--batch_images above 1", ("mixup",)),
             (
                 dropout or batch,
                 "a --dropout, --feature_dropout or --recurrent_dropout above 0",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer import model_card
 from transforms import captioner, files
 from transforms.errors import UsageError
 
@@ -43,6 +44,8 @@ def write(output: Path, manifest: Mapping[str, Any], contents: Mapping[str, byte
         place.write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         facts[name] = {"bytes": len(content), "sha256": digest}
-    files.write_json(str(fresh / captioner.MANIFEST), {**manifest, "files": facts})
+    # That of a captioner which was trained long ago may have whole paths.
+    portable = {"configuration": model_card.portable(manifest["configuration"]), "files": facts}
+    files.write_json(str(fresh / captioner.MANIFEST), {**manifest, **portable})
     fresh.rename(output)
     return sum(path.stat().st_size for path in output.rglob("*") if path.is_file())

@@ -102,8 +102,11 @@ def test_a_random_encoder_comes_back_from_its_own_seed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not of the seed 1, .* write the --seed of its prep"):
         compact.write(str(whole), tmp_path / "other")
     older["provenance"]["seed"] = 7
+    older["configuration"]["start_from"] = "/home/someone/first"
     files.write_json(str(whole / "captioner.json"), older)
     compact.write(str(whole), tmp_path / "other")
+    made = captioner.read_manifest(str(tmp_path / "other"))
+    assert made["configuration"]["start_from"] == "first"
 
 
 def test_changed_weights_are_refused(captioner_folder: Path, tmp_path: Path) -> None:

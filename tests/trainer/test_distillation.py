@@ -85,6 +85,15 @@ def test_teachers_are_asked_in_compiled_steps_too() -> None:
 
     compiled = tf.function(cost, jit_compile=True, autograph=False)
     assert float(compiled(*BATCH)) == pytest.approx(float(plain), rel=1e-5)
+    # Of mixed images too; XLA may draw other shares.
+    teachers = Teachers([outspoken(1)], 1.0, precision.FLOAT32, mixup=0.5)
+
+    def noisy(features: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        noise = Noise(tf.constant([5, 6]))
+        return loss.teacher_forced(padded, features, ids, teachers=teachers, noise=noise).mean
+
+    compiled = tf.function(noisy, jit_compile=True, autograph=False)
+    assert np.isfinite(float(compiled(*BATCH)))
 
 
 def test_no_gradient_reaches_a_teacher() -> None:
@@ -172,17 +181,19 @@ def test_a_run_learns_from_captioners_and_its_card_names_them(
 ) -> None:
     output = tmp_path / "out"
     flags = [f"--dataset={data.folder}", f"--output={output}", f"--teachers={','.join(known)}"]
-    assert task.main([*flags, *SMALL, "--epochs=1", "--decoder=gru"]) == Exit.DONE
+    small = [*SMALL, "--epochs=1", "--decoder=gru"]
+    assert task.main([*flags, *small, "--mixup=0.5"]) == Exit.DONE
     manifest = captioner.read_manifest(str(output))
     digests = [captioner.digest(captioner.read_manifest(folder)) for folder in known]
     assert manifest["provenance"]["teachers"] == digests
     assert manifest["configuration"]["teachers"] == ["first", "small"]
     card = (output / "MODEL_CARD.md").read_text()
+    assert "--mixup=0.5" in card
     assert "--teachers=first,small" in card and str(tmp_path) not in card
     assert f"first (digest {digests[0][:12]}), small (digest {digests[1][:12]})" in card
     alone = tmp_path / "alone"
     flags = [f"--dataset={data.folder}", f"--output={alone}"]
-    task.main([*flags, *SMALL, "--epochs=1", "--decoder=gru"])
+    task.main([*flags, *small])
     losses = [
         json.loads((folder / "history.json").read_text())[0]["loss"] for folder in (output, alone)
     ]
@@ -192,6 +203,16 @@ def test_a_run_learns_from_captioners_and_its_card_names_them(
     run = runs.identity(configuration, data, {"teachers": ["other"]})
     with pytest.raises(UsageError, match="learned from another captioner in --teachers"):
         runs.claim(str(output), run)
+
+
+def test_a_training_s_teachers_mix_images_as_its_flag_says(data: Dataset, known: list[str]) -> None:
+    features = BATCH[0]
+    for mixup in (0.0, 0.5):
+        configuration = captioners.configuration(teachers=tuple(known), mixup=mixup)
+        teachers = distillation.load(configuration, data, Replicas())
+        assert teachers is not None
+        mixed = teachers.mix(features, Noise(tf.constant([5, 6])))
+        assert np.any(mixed != features) == bool(mixup)
 
 
 def test_the_order_of_the_images_is_not_a_teacher_s(data: Dataset, known: list[str]) -> None:
@@ -237,6 +258,8 @@ def test_a_teacher_that_is_not_there_is_refused_before_anything_is_written(
         task.main([*flags, "--distillation=0.3"])
     with pytest.raises(UsageError, match="--mixup is for --teachers"):
         task.main([*flags, "--mixup=0.3"])
+    with pytest.raises(UsageError, match="--mixup is for --batch_images above 1"):
+        task.main([*flags, f"--teachers={known[0]}", "--mixup=0.3", "--batch_images=1"])
     deaf = [f"--teachers={known[0]}", "--distillation=1", "--label_smoothing=0.2"]
     with pytest.raises(UsageError, match="--label_smoothing is for --distillation below 1"):
         task.main([*flags, *deaf])

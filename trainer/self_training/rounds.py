@@ -77,9 +77,15 @@ class Run:
                     " a captioner that was trained on this data set, or leave --captioner out"
                 )
             configuration, digest = manifest["configuration"], captioner.digest(manifest)
-        self._configuration = Configuration.from_dict(
-            {**configuration, "start_from": "", "teachers": [], "word_vectors": "", **explicit}
-        )
+            if configuration.get("word_vectors") and "word_vectors" not in explicit:
+                print(
+                    f"{options.captioner}: began with {configuration['word_vectors']}; students do"
+                    " only where --word_vectors says where it is",
+                    file=sys.stderr,
+                )
+        # Of other files a captioner knows the names alone.
+        others = {"start_from": "", "teachers": [], "word_vectors": ""}
+        self._configuration = Configuration.from_dict({**configuration, **others, **explicit})
         if not self._configuration.epochs:
             raise UsageError(
                 "students begin with drawn weights, and --epochs=0, which may be the teacher's,"

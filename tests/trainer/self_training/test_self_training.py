@@ -183,6 +183,23 @@ def test_wrong_use_is_one_line(output, labelled, unlabelled, tmp_path, flag, mes
         )
 
 
+def test_a_teacher_s_word_vectors_are_left_where_they_were(
+    output, labelled, unlabelled, tmp_path, capsys
+):
+    teacher = tmp_path / "teacher"
+    shutil.copytree(output / "teacher", teacher)
+    manifest = json.loads((teacher / "captioner.json").read_text())
+    manifest["configuration"]["word_vectors"] = "glove.txt"
+    (teacher / "captioner.json").write_text(json.dumps(manifest))
+    # What is wrong is said after the settings were taken over.
+    wrong = flags(labelled, unlabelled, tmp_path / "out", f"--captioner={teacher}", "--heads=2")
+    with pytest.raises(UsageError, match="--heads is for --decoder=transformer"):
+        command.main(wrong)
+    assert "began with glove.txt; students do only where --word_vectors" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"nowhere\.txt"):
+        command.main([*wrong[:-1], "--word_vectors=nowhere.txt"])
+
+
 def test_a_cluster_is_refused_before_the_images_are_captioned(
     labelled, unlabelled, tmp_path, monkeypatch
 ):
