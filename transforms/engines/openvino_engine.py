@@ -21,7 +21,7 @@ class OpenVinoEngine(ArrayEngine):
     No call shares its work among cores, for they would wait for each other at every layer: each
     core encodes an image of its own, whose maps stay in its cache, and each calling thread has a
     step of its own. EfficientNet-Lite0 takes 10.7 ms of CPU an image in this way, and 14.8 ms where
-    two cores share calls of 32 images; a search takes 3.3 and 5.0 ms.
+    two cores share calls of 32 images; a search took 3.3 and 5.0 ms.
 
     In bf16 the encoder multiplies numbers of 8 bits' precision and sums them in float32, which
     some processors do by themselves.
