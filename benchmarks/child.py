@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import processes
+from transforms.errors import UsageError
 
 CORES = os.cpu_count() or 1
 OWN = ("benchmarks", "pipeline", "trainer", "transforms")  # What is no package to install.
@@ -66,6 +67,9 @@ def main() -> None:
         result = getattr(importlib.import_module(module), function)(**json.loads(arguments))
     except AbsentError as error:
         result = {"absent": str(error)}
+    except UsageError as error:
+        # Such as a precision that this processor has not: one line, not where it was found.
+        sys.exit(f"error: {' '.join(str(error).split())}")
     except ImportError as error:
         if error.name is None or error.name.split(".")[0] in OWN:
             raise

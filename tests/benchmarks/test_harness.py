@@ -11,12 +11,13 @@ WORK = "tests.benchmarks.work"
 
 
 def test_contenders_run_in_turn_and_one_that_cannot_run_says_why() -> None:
-    slow, fast, lacking, broken, failing, once = compare(
+    slow, fast, lacking, broken, refusing, failing, once = compare(
         [
             Contender("slow", f"{WORK}:sleep", {"seconds": 0.2}),
             Contender("fast", f"{WORK}:sleep", {"seconds": 0.05}),
             Contender("lacking", f"{WORK}:lack", {}),
             Contender("broken", f"{WORK}:break_own", {}),
+            Contender("refusing", f"{WORK}:refuse", {}),
             Contender("failing", f"{WORK}:fail", {}),
             Contender("once", f"{WORK}:sleep", {"seconds": 0.01}, once=True),
         ],
@@ -26,6 +27,7 @@ def test_contenders_run_in_turn_and_one_that_cannot_run_says_why() -> None:
     assert slow.rate < fast.rate < 200
     assert lacking.problem == "not installed (no_such_package_anywhere)"
     assert "ImportError: cannot import name 'no_such_name'" in broken.problem
+    assert refusing.problem.endswith(": error: this processor cannot: leave it out")
     assert "ValueError: the reason" in failing.problem
     shown = report.contenders([slow, fast, lacking], fast)
     assert "not installed (no_such_package_anywhere)" in shown

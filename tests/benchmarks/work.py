@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from benchmarks import child
+from transforms.errors import UsageError
 
 
 def sleep(seconds: float, images: int = 10) -> dict[str, Any]:
@@ -39,6 +40,11 @@ def break_own() -> dict[str, Any]:
     from transforms import no_such_name  # type: ignore[attr-defined]  # that is the point
 
     return {"images": no_such_name}
+
+
+def refuse() -> dict[str, Any]:
+    """Do not run on this machine."""
+    raise UsageError("this processor cannot:\nleave it out")
 
 
 def fail() -> dict[str, Any]:
