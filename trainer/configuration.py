@@ -14,6 +14,8 @@ DECODER = (
     *("decoder", "layers", "units", "embedding", "hidden", "tie", "inject", "residual"),
     *("normalization", "attention", "attention_units", "heads", "feed_forward"),
 )
+# The fields that are about other captioners.
+CAPTIONERS = ("start_from", "teachers", "distillation", "mixup")
 # The fields that decide which of the others have an effect; see `Configuration.idle`.
 DECISIVE = (
     *("decoder", "attention", "convolutions", "normalization", "scst_epochs", "scst_finetune"),

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from trainer import command_line, presets, task
-from trainer.configuration import Configuration
+from trainer.configuration import CAPTIONERS, Configuration
 from trainer.tuning import space
 from transforms import commandline, files, tensorflow_start
 from transforms.commandline import Exit
@@ -68,7 +68,7 @@ def parser() -> commandline.Parser:
         help="start no trial that would end after these",
     )
     # Trials are judged by beam search, and captioners may have seen the folds.
-    command_line.add_flags(result, without=("search", *space.CAPTIONERS))
+    command_line.add_flags(result, without=("search", *CAPTIONERS))
     return result
 
 

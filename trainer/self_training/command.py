@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any
 
 from trainer import command_line
+from trainer.configuration import CAPTIONERS
 from transforms import commandline, files
 
 
@@ -115,7 +116,7 @@ def parser() -> commandline.Parser:
         "--sampling_seed", type=commandline.count, default=0, help="what decides the samples"
     )
     # Students begin with drawn weights: a teacher tells what it knows by its captions.
-    command_line.add_flags(result, without=("start_from", "teachers", "distillation", "mixup"))
+    command_line.add_flags(result, without=CAPTIONERS)
     return result
 
 

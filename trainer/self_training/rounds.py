@@ -15,7 +15,6 @@ from collections import Counter
 from typing import Any
 
 from trainer import command_line, finetuning, runs, task, word_vectors
-from trainer.command_line import refuse_idle
 from trainer.configuration import Configuration
 from trainer.examples import check_readable
 from trainer.self_training import captions, mixing, selection
@@ -96,7 +95,7 @@ class Run:
             raise UsageError(
                 "self-critical training wants people's captions alone: add --scst_epochs=0"
             )
-        refuse_idle(explicit, self._configuration.idle(labelled.cut))
+        command_line.refuse_idle(explicit, self._configuration.idle(labelled.cut))
         # What cannot be loaded is better said now than after the images were captioned.
         finetuning.load_rest(unlabelled)
         word_vectors.check(self._configuration, labelled.vocabulary.tokens)

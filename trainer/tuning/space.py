@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.command_line import refuse_idle
-from trainer.configuration import DECISIVE, Configuration
+from trainer.configuration import CAPTIONERS, DECISIVE, Configuration
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ DEFAULT = (
     "learning_rate:3e-4..3e-3:log",
 )
 _BOOLEANS = {"true": True, "false": False}
-# Other captioners, to begin with or to learn from, may have seen the folds.
-CAPTIONERS = ("start_from", "teachers", "distillation", "mixup")
-# What decides how a trial is judged or computed is the same for all.
+# What decides how a trial is judged or computed is the same for all, and other captioners, to begin
+# with or to learn from, may have seen the folds.
 _FIXED = ("seed", "epochs", "scst_epochs", "search", "xla", *CAPTIONERS)
 
 

@@ -50,11 +50,10 @@ def _without_tanh(model: Any) -> None:
     """
     from openvino import opset13 as ops
 
+    one, two = np.float32(1), np.float32(2)
     for tanh in _all(model, "Tanh"):
-        dtype = tanh.get_output_element_type(0).to_dtype()
-        if dtype != np.float32:
+        if tanh.get_output_element_type(0).to_dtype() != np.float32:
             continue
-        one, two = np.array([1, 2], dtype)
         logistic = ops.sigmoid(ops.multiply(tanh.input_value(0), two))
         _replace(tanh, ops.subtract(ops.multiply(logistic, two), one))
 
