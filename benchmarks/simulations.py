@@ -11,6 +11,7 @@ from unittest import mock
 
 from benchmarks import child
 from pipeline.captioning.settings import Settings
+from transforms.captioners import Form
 from transforms.search import SearchOptions
 
 FOLDER = "/photos"
@@ -94,7 +95,7 @@ def settings(output: str, unit_size: int) -> Settings:
         output=output,
         captioners=("/captioner",),
         captioner_digest="0" * 64,
-        input_sizes=((224, 224),),
+        forms=(Form((224, 224)),),
         search=SearchOptions(),
         banned_words=(),
         required_words=(),

@@ -169,7 +169,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         output=absolute(options.output),
         captioners=tuple(map(absolute, options.captioner)),
         captioner_digest="+".join(digests),
-        input_sizes=tuple(captioners.input_sizes(manifests)),
+        forms=tuple(captioners.forms(manifests)),
         **found,
         details=options.details,
         exports=tuple(sorted(set(options.export))),

@@ -13,7 +13,7 @@ from trainer import model_card, training_page
 from trainer import ngrams as train_ngrams
 from trainer.configuration import Configuration
 from trainer.model import Captioner
-from transforms import captioner, encoders, files, manifests, ngrams
+from transforms import captioner, encoders, files, manifests, ngrams, stored
 from transforms.captioner import CARD, FORMAT, MANIFEST, SAVED_MODEL, VOCABULARY
 from transforms.dataset import Dataset
 from transforms.encoders import Encoder
@@ -98,6 +98,7 @@ def export(
         "version": 1,
         "configuration": model_card.portable(configuration.to_dict()),
         "encoder": _describe_encoder(dataset, model),
+        **stored.described(stored.of(dataset.manifest)),
         "text": dataset.text,
         "decoder": {
             "kind": configuration.decoder,

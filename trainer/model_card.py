@@ -11,6 +11,7 @@ from typing import Any
 
 from trainer import command_line
 from trainer.configuration import Configuration
+from transforms import stored
 
 # How the card's program begins and loads, in general and for what needs us to be put together.
 _ALONE = """\
@@ -248,6 +249,9 @@ def _data(captioner: Mapping[str, Any], dataset: Mapping[str, Any], note: str) -
 def _model(captioner: Mapping[str, Any]) -> str:
     encoder, decoder = captioner["encoder"], captioner["decoder"]
     rows = [["Input, height x width", " x ".join(map(str, encoder["input_size"])) + " pixels, RGB"]]
+    if like := stored.of(captioner):
+        kind = f"{like.width} x {like.height} pixels, quality {like.quality}, {like.subsampling}"
+        rows.append(["Stored before that as a JPEG", f"{kind}, as those of the training were"])
     if encoder["name"] == "none":
         rows.append(["Encoder", "a CNN of its own, trained from the pixels"])
     else:

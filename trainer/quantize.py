@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from trainer import derived
-from transforms import bundled, captioner, files, images, manifests, sources
+from transforms import bundled, captioner, files, images, manifests, sources, stored
 from transforms.commandline import Exit, Parser, parse_strictly, positive, run
 from transforms.engines import int8, onnx_files
 from transforms.errors import UsageError
 from transforms.prefetch import ordered_map
 from transforms.sources import ImageRef, SourceError
+from transforms.stored import Stored
 
 HELD_OUT = 64
 NOTE = """
@@ -91,7 +92,7 @@ def write(folder: str, specs: Sequence[str], count: int, output: Path) -> int:
     derived.check(output)
     int8.check_installed()
     height, width = manifest["encoder"]["input_size"]
-    pictures = choose(specs, count + HELD_OUT, (height, width))
+    pictures = choose(specs, count + HELD_OUT, (height, width), stored.of(manifest))
     # What is beyond the count, or a part of few; of very few the same must do for both.
     held_out = min(HELD_OUT, max(len(pictures) - count, len(pictures) // 5))
     calibrating = pictures[: len(pictures) - held_out]
@@ -116,7 +117,9 @@ def write(folder: str, specs: Sequence[str], count: int, output: Path) -> int:
     return derived.write(output, {**manifest, "int8": record}, contents)
 
 
-def choose(specs: Sequence[str], count: int, size: tuple[int, int]) -> np.ndarray:
+def choose(
+    specs: Sequence[str], count: int, size: tuple[int, int], like: Stored | None = None
+) -> np.ndarray:
     """Return some of the images of sources, always the same, in no order that means anything.
 
     They are chosen by a hash of their keys, wherever their folder lies.
@@ -125,6 +128,7 @@ def choose(specs: Sequence[str], count: int, size: tuple[int, int]) -> np.ndarra
         specs: folders, globs, archives and lists.
         count: images wanted; fewer where there are fewer, or some cannot be read.
         size: (height, width) in pixels to resize to.
+        like: see `images.decode`.
 
     Returns:
         uint8 [N, height, width, 3].
@@ -141,7 +145,7 @@ def choose(specs: Sequence[str], count: int, size: tuple[int, int]) -> np.ndarra
 
     def picture(ref: ImageRef) -> np.ndarray | None:
         try:
-            return images.decode(sources.read(ref), size).pixels
+            return images.decode(sources.read(ref), size, like=like).pixels
         except (OSError, SourceError, images.ImageError):
             return None
 

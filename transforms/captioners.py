@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms import captioner, engines, manifests, ngrams
+from transforms import captioner, engines, manifests, ngrams, stored
 from transforms.errors import UsageError
 from transforms.search import Hypothesis, SearchOptions, search
 from transforms.text import Vocabulary, join
@@ -34,11 +34,24 @@ class Caption:
     has_required: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What pictures a captioner takes: what `transforms.images.decode` is to be given.
+
+    Attributes:
+        size: (height, width) in pixels.
+        like: how those of its training were stored, None where that is nothing to imitate.
+    """
+
+    size: tuple[int, int]
+    like: stored.Stored | None = None
+
+
 class Captioners:
     """One captioner, or an ensemble.
 
     Attributes:
-        input_sizes: (height, width) in pixels of the pictures that each of them takes.
+        forms: of the pictures that each of them takes.
     """
 
     def __init__(
@@ -64,7 +77,7 @@ class Captioners:
         self._first = folders[0]
         self._manifests = [captioner.read_manifest(folder) for folder in folders]
         self._vocabulary = shared_vocabulary(folders, self._manifests)
-        self.input_sizes = input_sizes(self._manifests)
+        self.forms = forms(self._manifests)
         self._batch_size = batch_size
         engine = engines.resolve(engine, folders, precision)
         self._engines = [
@@ -78,7 +91,7 @@ class Captioners:
         padded with black ones), so features do not depend on how many pictures come together.
 
         Args:
-            pixels: for each captioner the same B pictures in its size, uint8
+            pixels: for each captioner the same B pictures in its form, uint8
                 [B, height, width, 3], RGB.
 
         Returns:
@@ -193,9 +206,12 @@ def joined(batches: Sequence[np.ndarray]) -> np.ndarray:
     return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
 
-def input_sizes(manifests: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Return (height, width) of the pictures that captioners take, from their manifests."""
-    return [tuple(manifest["encoder"]["input_size"]) for manifest in manifests]
+def forms(manifests: Sequence[dict[str, Any]]) -> list[Form]:
+    """Return the forms of the pictures that captioners take, from their manifests."""
+    return [
+        Form(tuple(manifest["encoder"]["input_size"]), stored.of(manifest))
+        for manifest in manifests
+    ]
 
 
 def shared_vocabulary(folders: Sequence[str], manifests: Sequence[dict[str, Any]]) -> Vocabulary:

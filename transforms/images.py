@@ -10,10 +10,12 @@ import io
 import warnings
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, JpegImagePlugin, UnidentifiedImageError
 
+from transforms import stored
 from transforms.errors import UsageError
 from transforms.rejects import RejectCode, unsupported
+from transforms.stored import Stored
 
 # The formats that are read. Pillow's others stay out: some run programs (EPS).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
@@ -106,14 +108,21 @@ class Picture:
         pixels: uint8 [height, width, 3], RGB, read-only.
         width: of the original in pixels, after its EXIF orientation.
         height: likewise.
+        stored: how, if it was a JPEG.
     """
 
     pixels: np.ndarray
     width: int
     height: int
+    stored: Stored | None = None
 
 
-def decode(data: bytes, size: tuple[int, int] | None, limits: Limits = Limits()) -> Picture:
+def decode(
+    data: bytes,
+    size: tuple[int, int] | None,
+    limits: Limits = Limits(),
+    like: Stored | None = None,
+) -> Picture:
     """Decode image bytes to upright RGB.
 
     The first frame of an animation or a multi-page file is taken, transparency is laid on white,
@@ -124,6 +133,8 @@ def decode(data: bytes, size: tuple[int, int] | None, limits: Limits = Limits())
         size: (height, width) to stretch the whole picture to (bicubic, antialiased); None keeps
             the original size.
         limits: what to accept.
+        like: how a picture is to be stored before it is scaled, unless it is a JPEG of such a size;
+            see `transforms.stored`.
 
     Raises:
         ImageError: the bytes are refused, with the code that says why.
@@ -135,7 +146,7 @@ def decode(data: bytes, size: tuple[int, int] | None, limits: Limits = Limits())
         raise ImageError(RejectCode.IMAGE_TOO_MANY_BYTES, message)
     try:
         with _open(data, limits) as image:
-            return _decode(image, size, limits)
+            return _decode(image, size, limits, like)
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly every type on malformed input.
@@ -167,29 +178,59 @@ def _open(data: bytes, limits: Limits) -> ImageFile.ImageFile:
     return image
 
 
-def _decode(image: ImageFile.ImageFile, size: tuple[int, int] | None, limits: Limits) -> Picture:
+def _decode(
+    image: ImageFile.ImageFile, size: tuple[int, int] | None, limits: Limits, like: Stored | None
+) -> Picture:
     width, height = image.size
-    box = None
+    box, as_is = None, None
     # A JPEG's orientation is in its header, and is needed to draft; others may keep it at the end.
     drafts = image.format in ("JPEG", "MPO")
     orientation = _orientation(image) if drafts else 1
-    if size is not None and drafts:
-        drafted = image.draft(None, _target(size, orientation))
+    if drafts:
+        as_is = _stored(image, _turned(image.size, orientation))
+        if like is not None and like.fits(as_is.width, as_is.height):
+            like = None
+    first = size if like is None else (like.height, like.width)
+    if first is not None and drafts:
+        drafted = image.draft(None, _target(first, orientation))
         box = drafted[1] if drafted else None
     _load(image, limits)
     if not drafts:
         width, height = image.size
         orientation = _orientation(image)
     picture = _to_eight_bits(image)
-    if size is not None:
+    if first is not None:
         picture = picture.resize(
-            _target(size, orientation), Image.Resampling.BICUBIC, box, _REDUCING_GAP
+            _target(first, orientation), Image.Resampling.BICUBIC, box, _REDUCING_GAP
         )
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
-    if orientation > 4:
-        width, height = height, width
-    return Picture(np.asarray(picture.convert("RGB")), width, height)
+    picture = picture.convert("RGB")
+    if like is not None:
+        picture = _stored_like(picture, like)
+        if size is not None:
+            picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return Picture(np.asarray(picture), *_turned((width, height), orientation), as_is)
+
+
+def _turned(extent: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return (width, height) after the orientation is undone; 5 to 8 lie on their side."""
+    return (extent[1], extent[0]) if orientation > 4 else extent
+
+
+def _stored(image: ImageFile.ImageFile, extent: tuple[int, int]) -> Stored:
+    """Return how a JPEG was stored, by its header."""
+    # A file without tables is broken, and refused when it is decoded.
+    luminance = getattr(image, "quantization", {}).get(0, ())
+    sampling = JpegImagePlugin.get_sampling(image)
+    return Stored(*extent, stored.quality(luminance), stored.subsampling(sampling))
+
+
+def _stored_like(picture: Image.Image, like: Stored) -> Image.Image:
+    """Store RGB as a JPEG, and decode that."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=like.quality, subsampling=like.subsampling)
+    return Image.open(buffer, formats=["JPEG"]).convert("RGB")
 
 
 def _target(size: tuple[int, int], orientation: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam import pvalue
 
-from pipeline.captioning import compare, details, parts, sizes
+from pipeline.captioning import compare, details, forms, parts
 from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import ATTENTION, Settings
 from pipeline.common import memory, models, progress, reading, tables, units
@@ -146,7 +146,7 @@ def captioned(
         if not pictures:
             return batch, []
         # Loaded where it is needed: many a nightly run has nothing to caption.
-        return batch, load(settings, performance.threads).encode(sizes.stacked(pictures))
+        return batch, load(settings, performance.threads).encode(forms.stacked(pictures))
 
     def search(encoded: tuple[Batch, list[np.ndarray]]) -> tuple[Batch, Captions]:
         batch, features = encoded
@@ -161,11 +161,11 @@ def captioned(
 
     batches = reading.batches(
         sources,
-        settings.input_sizes[0],
+        settings.forms[0].size,
         images.Limits(truncated=settings.truncated),
         settings.batch_size,
         performance.readers,
-        sizes.at(decode, settings.input_sizes),
+        forms.decoder(decode, settings.forms),
     )
     # Batches are encoded while captions are searched for those before them.
     encoders = performance.encoders(len(settings.captioners))

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.common import units
 from transforms import engines
+from transforms.captioners import Form
 from transforms.search import SearchOptions
 
 JOB = "pipeline.caption"
@@ -22,7 +23,7 @@ class Settings:
         output: folder of the table.
         captioners: folders of the captioner, or of those that decide together.
         captioner_digest: what `transforms.engines.digest` returns for each, joined by `+`.
-        input_sizes: (height, width) in pixels of the pictures that each captioner takes.
+        forms: of the pictures that each captioner takes.
         search: how captions are searched.
         banned_words: the phrases of `search.banned`, as they were given.
         required_words: those of `search.required`.
@@ -49,7 +50,7 @@ class Settings:
     output: str
     captioners: tuple[str, ...]
     captioner_digest: str
-    input_sizes: tuple[tuple[int, int], ...]
+    forms: tuple[Form, ...]
     search: SearchOptions
     banned_words: tuple[str, ...]
     required_words: tuple[str, ...]
@@ -81,8 +82,14 @@ class Settings:
         engines round in other places, and one in five captions is another.
         """
         rounding = () if self.precision == "fp32" else (self.engine,)
+        likes = [form.like and dataclasses.asdict(form.like) for form in self.forms]
         return units.digest(
-            "model-2", self.captioner_digest, self.search.identity(), self.details, *rounding
+            "model-2",
+            self.captioner_digest,
+            self.search.identity(),
+            self.details,
+            *rounding,
+            *([likes] if any(likes) else []),
         )
 
     def policy(self) -> str:
@@ -107,7 +114,7 @@ class Settings:
         # The output may be moved; the captioner is known by its digest, wherever it lies, and
         # with it what it takes.
         # What is written beside the table, and how long things take or stay, shapes no row.
-        places = ("output", "captioners", "input_sizes", "base")
+        places = ("output", "captioners", "forms", "base")
         beside = ("exports", "page_images", "language", "retain", "merge_above", "image_seconds")
         for name in (*places, *beside):
             del values[name]

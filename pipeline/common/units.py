@@ -19,6 +19,7 @@ from typing import Any
 from transforms import files
 from transforms.isolation import OverdueError
 from transforms.rejects import Reject, RejectCode
+from transforms.stored import Stored
 
 JOURNAL = "units"
 ENTRY = ".json"
@@ -40,6 +41,7 @@ class UnitReport:
         rejects: what it refused.
         rejected: images among them.
         lost: captions that fell with its rejected images, or alone.
+        stored: how some of its images were stored, None for each that is no JPEG.
     """
 
     group: str
@@ -50,6 +52,7 @@ class UnitReport:
     rejects: tuple[Reject, ...] = ()
     rejected: int = 0
     lost: int = 0
+    stored: tuple[Stored | None, ...] = ()
 
 
 def digest(*parts: Any) -> str:
@@ -144,6 +147,7 @@ def recorded(output: str, name: str) -> UnitReport | None:
     entry["rejects"] = tuple(
         Reject(**{**reject, "code": RejectCode(reject["code"])}) for reject in entry["rejects"]
     )
+    entry["stored"] = tuple(each and Stored(**each) for each in entry.get("stored", ()))
     report = UnitReport(**entry)
     whole = all(
         _size(files.join(output, file)) == facts["bytes"] for file, facts in _files(report).items()

@@ -12,10 +12,10 @@ from pipeline.common.locks import Hold
 from pipeline.common.sweep import sweep
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Copied
-from pipeline.preprocessing.encode import load_encoder
+from pipeline.preprocessing.encode import input_size, load_encoder
 from pipeline.preprocessing.plan import NO_TRAIN
 from pipeline.preprocessing.settings import Settings
-from transforms import dataset, files, manifests, text
+from transforms import dataset, files, manifests, stored, text
 from transforms.errors import UsageError
 from transforms.joining import Lost
 from transforms.rejects import Reject, RejectCode
@@ -84,6 +84,7 @@ def commit(
             "digest": vocabulary.digest,
         },
         "splits": {split: _split(split, reports) for split in SPLITS},
+        **_pictures(settings, reports),
     }
     hold.check()
     # From here on to its manifest, a data set that was there is not whole.
@@ -170,6 +171,12 @@ def _describe_encoder(settings: Settings) -> dict[str, Any]:
         side = settings.image_size
         return {"name": "none", "input_size": [side, side]}
     return {**encoder.describe(), "dtype": settings.dtype}
+
+
+def _pictures(settings: Settings, reports: Iterable[UnitReport]) -> dict[str, Any]:
+    """Say what the images of train were stored as, where captioners have to know."""
+    sample = [each for report in reports if report.group == "train" for each in report.stored]
+    return stored.described(stored.typical(sample, input_size(settings)))
 
 
 def _split(split: str, reports: list[UnitReport]) -> dict[str, Any]:

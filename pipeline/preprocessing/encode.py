@@ -11,7 +11,17 @@ from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Settings
-from transforms import encoders, files, images, isolation, records, tensorflow_start, text, views
+from transforms import (
+    encoders,
+    files,
+    images,
+    isolation,
+    records,
+    stored,
+    tensorflow_start,
+    text,
+    views,
+)
 from transforms.prefetch import ordered_map
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode
@@ -74,6 +84,7 @@ def encode_unit(
         OSError: the file cannot be written; nothing of it is left behind.
     """
     rejects: list[Reject] = []
+    sample: list[stored.Stored | None] = []
     counts = {"images": 0, "captions": 0, "rejected": 0, "lost": 0}
 
     def batches() -> Iterator[tuple[list[Any], int]]:
@@ -107,6 +118,7 @@ def encode_unit(
                         else _caption_reject(image, "none of its captions has a word")
                     )
             counts["images"] += len(kept)
+            sample.extend(picture.stored for _, picture, _ in kept[: stored.SAMPLE - len(sample)])
             yield kept, len(batch) - len(kept)
 
     def encode(batch: tuple[list[Any], int]) -> tuple[list[bytes], int, int]:
@@ -138,6 +150,7 @@ def encode_unit(
         rejects=tuple(rejects),
         rejected=counts["rejected"],
         lost=counts["lost"],
+        stored=tuple(sample),
     )
 
 
@@ -146,7 +159,7 @@ def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> st
     encoder = load_encoder(settings)
     chosen = _views(unit, settings)
     return units.digest(
-        "records-3",
+        "records-4",
         *([chosen] if chosen else []),
         None if encoder is None else encoder.digest,
         settings.dtype if encoder else settings.image_size,

@@ -1,5 +1,6 @@
 """pipeline.preprocess as its users run it."""
 
+import io
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from pipeline import preprocess
 from tests.faults.jobs import tree
@@ -93,6 +95,26 @@ def test_every_image_has_an_outcome(output: Path) -> None:
         "uncaptioned.jpg": "caption_missing",
         "missing.jpg": "image_missing",
     }
+
+
+def test_how_small_images_were_stored_is_known_to_captioners(
+    scenes: Path, output: Path, tmp_path: Path
+) -> None:
+    manifest = open_dataset(output).manifest
+    train = (scenes / "train.txt").read_text().split()[0]
+    with Image.open(scenes / "images" / train) as image:
+        assert (manifest["pictures"]["width"], manifest["pictures"]["height"]) == image.size
+        again = io.BytesIO()
+        found = {name: manifest["pictures"][name] for name in ("quality", "subsampling")}
+        image.save(again, "JPEG", **found)
+        assert Image.open(again).quantization[0] == image.quantization[0]
+    # Of lossless images there is nothing to know.
+    shutil.copytree(scenes, tmp_path / "lossless")
+    for path in (tmp_path / "lossless" / "images").glob("scene*.jpg"):
+        with Image.open(path) as image:
+            image.save(path, "PNG")
+    assert preprocess.main(flags(tmp_path / "lossless", tmp_path / "out")) is Exit.DONE
+    assert "pictures" not in open_dataset(tmp_path / "out").manifest
 
 
 def test_copies_stay_out_of_other_splits(scenes: Path, output: Path) -> None:

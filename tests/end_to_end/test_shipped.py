@@ -1,5 +1,6 @@
 """The captioners that come with the package, as a newcomer meets them."""
 
+import itertools
 import re
 from html import escape
 from pathlib import Path
@@ -58,6 +59,15 @@ def test_every_engine_says_the_same_of_photographs(tmp_path: Path) -> None:
     ]
     assert found[0] == found[1] == found[2]
     assert len(set(found[0].values())) > 12
+
+
+@pytest.mark.parametrize("flags", [[], ["--fast"]], ids=["en", "en-fast"])
+def test_photographs_of_any_size_get_whole_sentences(flags: list[str], tmp_path: Path) -> None:
+    # They were trained on small JPEGs, and of clean pictures would say "in a room" or "a a woman".
+    found = captions(tmp_path / "out", 79, *flags)
+    words = [re.findall(r"[a-z']+", each.lower()) for each in found.values()]
+    assert not [each for each in words if len(each) < 4]
+    assert not [each for each in words if any(a == b for a, b in itertools.pairwise(each))]
 
 
 def test_a_captioner_has_its_language(captioner_folder: Path, tmp_path: Path) -> None:

@@ -45,5 +45,5 @@ def test_a_captioner_is_asked_once_for_what_it_is(
     monkeypatch.setattr(files, "read_if_there", lambda path: asked.append(path) or read(path))
     settings = resolve("--search=consensus", "--details=attention")
     assert [Path(path).name for path in asked] == ["captioner.json"]
-    assert len(settings.input_sizes) == 1
-    assert "input_sizes" not in settings.configuration()  # The captioner decides it.
+    assert len(settings.forms) == 1
+    assert "forms" not in settings.configuration()  # The captioner decides it.

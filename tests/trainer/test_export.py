@@ -28,6 +28,7 @@ from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
 from transforms.pages.training import Example
 from transforms.search import SearchOptions
+from transforms.stored import Stored
 
 EXAMPLES = [Example(os.fsdecode(b"caf\xe9.jpg"), "a red box", "a big red box")]
 CHINESE = ("狗", "草地", "上", "tv", "ok", "白色", "跑")
@@ -145,6 +146,24 @@ def test_files_are_captioned_like_their_pixels(words: Exported) -> None:
     )
     assert by_file["captions"].tolist() == by_pixels["captions"].tolist()
     np.testing.assert_allclose(by_file["scores"], by_pixels["scores"], atol=0.01)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_the_graph_stores_pictures_as_pillow_does(subsampling: str) -> None:
+    from trainer.serving import decode
+
+    like = Stored(48, 40, 70, subsampling)
+    picture = Image.fromarray(captioners.pictures(1, (60, 72))[0])
+    for size, kind in (((60, 72), "PNG"), ((60, 72), "JPEG"), ((40, 50), "JPEG")):
+        buffer = io.BytesIO()
+        picture.resize((size[1], size[0])).save(buffer, kind, quality=95)
+        wanted = images.decode(buffer.getvalue(), (24, 32), like=like).pixels
+        found = decode(tf.constant(buffer.getvalue()), (24, 32), like).numpy()
+        # Where a value of the JPEG is rounded to another, its block is.
+        assert np.abs(found.astype(int) - wanted.astype(int)).mean() < 0.2
+        plain = decode(tf.constant(buffer.getvalue()), (24, 32)).numpy()
+        # What is stored so already is left as it is.
+        assert np.array_equal(found, plain) == (size == (40, 50))
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])

@@ -9,7 +9,7 @@ from tests import captioners
 from trainer import finetuning
 from trainer.model import Captioner
 from transforms import encoders, files
-from transforms.captioners import Captioners
+from transforms.captioners import Captioners, Form
 from transforms.dataset import open_dataset
 from transforms.search import SearchOptions
 
@@ -41,7 +41,7 @@ def test_a_caption_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     settings = captioners.configuration(convolutions=(4, 6), pixels=16)
     captioners.write(tmp_path / "captioner", data, captioners.model(data, settings))
     loaded = Captioners([str(tmp_path / "captioner")], batch_size=4, engine="tensorflow")
-    assert loaded.input_sizes == [captioners.SIZE]
+    assert loaded.forms == [Form(captioners.SIZE)]
     pixels = captioners.pictures(6)
     options = SearchOptions(beam_width=3)
     together = loaded.search(loaded.encode([pixels]), options)

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, features
+from PIL import ExifTags, Image, features
 
 from tests import data
 from transforms import images
 from transforms.errors import UsageError
 from transforms.images import ImageError, Limits, decode
 from transforms.rejects import RejectCode
+from transforms.stored import Stored
 
 # The module ignores them; pytest resets the filters before each test.
 pytestmark = pytest.mark.filterwarnings(r"ignore:::PIL\.")
@@ -319,6 +320,52 @@ def try_decoding(encoded: bytes, limits: Limits | None = None) -> None:
         assert error.code.value.startswith("image_")
     else:
         assert picture.pixels.shape == (16, 16, 3)
+
+
+def by_hand(image: Image.Image, like: Stored, size: tuple[int, int]) -> np.ndarray:
+    """Scale, store and scale again with Pillow alone."""
+    small = image.convert("RGB").resize((like.width, like.height), Image.Resampling.BICUBIC)
+    kept = encode(small, "JPEG", quality=like.quality, subsampling=like.subsampling)
+    decoded = Image.open(io.BytesIO(kept)).resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return np.asarray(decoded)
+
+
+@pytest.mark.parametrize("size", [(40, 50), (64, 64)])
+def test_other_pictures_are_stored_as_those_of_the_training_were(size: tuple[int, int]) -> None:
+    like = Stored(50, 40, 60, "4:2:0")
+    image = Image.fromarray(scene(120, 160))
+    for file in (encode(image), encode(image, "JPEG", quality=100)):
+        found = decode(file, size, like=like)
+        wanted = by_hand(Image.open(io.BytesIO(file)), like, size)
+        # A large JPEG is decoded at half its size.
+        assert difference(found.pixels, wanted) < 1.5
+        assert difference(found.pixels, decode(file, size).pixels) > difference(
+            found.pixels, wanted
+        )
+        assert (found.width, found.height) == (160, 120)
+
+
+def test_a_jpeg_that_is_stored_so_already_is_left_as_it_is() -> None:
+    file = encode(Image.fromarray(scene(40, 50)), "JPEG", quality=60)
+    like = Stored(52, 39, 30, "4:4:4")
+    np.testing.assert_array_equal(
+        decode(file, (64, 64), like=like).pixels, decode(file, (64, 64)).pixels
+    )
+    # Another kind of file of that size is not.
+    other = encode(Image.fromarray(scene(40, 50)))
+    assert difference(decode(other, (64, 64), like=like).pixels, decode(other, (64, 64)).pixels) > 1
+
+
+def test_a_photograph_is_upright_before_it_is_stored() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image = Image.fromarray(scene(120, 90))
+    lying = encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
+    like = Stored(45, 60, 90, "4:2:0")
+    found = decode(lying, (60, 45), like=like)
+    assert (found.width, found.height) == (90, 120)
+    assert found.stored is not None and (found.stored.width, found.stored.height) == (90, 120)
+    assert difference(found.pixels, by_hand(image, like, (60, 45))) < 4
 
 
 def test_threads_get_the_same_pixels() -> None:

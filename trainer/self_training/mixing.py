@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from trainer.self_training.candidates import Caption
-from transforms import dataset, files, manifests, records, text
+from transforms import dataset, files, manifests, records, stored, text
 from transforms.dataset import Dataset
 from transforms.errors import JobError
+from transforms.stored import PICTURES
 
 Chosen = Mapping[str, tuple[Caption, ...]]
 _CHUNK = 4 * 1024 * 1024
@@ -52,7 +53,7 @@ def write(
     }
     train = splits["train"]
     written = {"images": 0, "captions": 0}
-    stored = 0
+    examples = 0
     found: set[str] = set()
     names = _names(chosen, taken)
     for path in unlabelled.files("train"):
@@ -64,21 +65,25 @@ def write(
         train["files"].append(name)
         written["images"] += len(part.keys)
         written["captions"] += part.captions
-        stored += part.records
+        examples += part.records
         found |= part.keys
     if found != set(chosen):
         raise JobError(f"{output}: {len(found)} images were written, not the {len(chosen)} chosen")
-    stored += labelled.examples("train")
+    examples += labelled.examples("train")
     for name, count in written.items():
         train[name] += count
     # Named, as preprocessing does, where views of images are records of their own.
     train.pop("records", None)
-    if stored != train["images"]:
-        train["records"] = stored
+    if examples != train["images"]:
+        train["records"] = examples
+    like = stored.of(labelled.manifest)
+    if not stored.alike(like, stored.of(unlabelled.manifest)):
+        like = None  # Who learns from pictures stored in several ways needs none of them.
     files.write_json(
         files.join(output, dataset.MANIFEST),
         {
-            **labelled.manifest,
+            **{name: labelled.manifest[name] for name in labelled.manifest if name != PICTURES},
+            **stored.described(like),
             "splits": splits,
             "files": dict(sorted(entries.items())),
             "generated": {**facts, **written},

@@ -20,7 +20,7 @@ from trainer.examples import check_readable
 from trainer.self_training import captions, mixing, selection
 from trainer.self_training.command import Options
 from trainer.teacher import check_encoder, checked_manifest
-from transforms import captioner, files, manifests
+from transforms import captioner, files, manifests, stored
 from transforms import dataset as datasets
 from transforms.dataset import Dataset, open_dataset
 from transforms.errors import JobError, UsageError
@@ -60,6 +60,12 @@ class Run:
             )
         check_readable(labelled.folder)
         check_encoder(labelled.folder, labelled.encoder, unlabelled)
+        if not stored.alike(stored.of(labelled.manifest), stored.of(unlabelled.manifest)):
+            print(
+                f"{unlabelled.folder}: its images were not stored as those of {labelled.folder}"
+                " were (`pictures` in dataset.json): captions of them may be fragments",
+                file=sys.stderr,
+            )
         if not unlabelled.images("train"):
             raise UsageError(
                 f"{unlabelled.folder}: its split train has no images to caption: preprocess them"

@@ -16,6 +16,7 @@ import numpy as np
 
 from transforms import images
 from transforms.isolation import frames
+from transforms.stored import Stored
 
 
 def main() -> None:
@@ -44,8 +45,9 @@ def main() -> None:
 def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     size = request["size"]
     limits = images.Limits(**request["limits"])
+    like = request["like"] and Stored(**request["like"])
     try:
-        picture = images.decode(data, size and (size[0], size[1]), limits)
+        picture = images.decode(data, size and (size[0], size[1]), limits, like)
     except images.ImageError as error:
         return {"code": error.code.value, "message": error.message}, b""
     facts = {**dataclasses.asdict(picture), "shape": picture.pixels.shape}

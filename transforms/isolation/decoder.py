@@ -19,6 +19,7 @@ from transforms import images
 from transforms.isolation import frames
 from transforms.isolation.watch import Decode, WatchedDecoder
 from transforms.rejects import RejectCode
+from transforms.stored import Stored
 
 # Address space of the child, which has about 0.5 GiB of it at rest. The largest image that
 # `images.Limits` lets through takes less than half of the rest.
@@ -63,7 +64,11 @@ class IsolatedDecoder:
         self._lock = threading.Lock()
 
     def decode(
-        self, data: bytes, size: tuple[int, int] | None, limits: images.Limits
+        self,
+        data: bytes,
+        size: tuple[int, int] | None,
+        limits: images.Limits,
+        like: Stored | None = None,
     ) -> images.Picture:
         """Decode as `images.decode` does.
 
@@ -75,6 +80,7 @@ class IsolatedDecoder:
         request = {
             "size": size,
             "limits": dataclasses.asdict(limits),
+            "like": like and dataclasses.asdict(like),
             "seconds": self._seconds,
         }
         with self._lock:
@@ -95,7 +101,8 @@ class IsolatedDecoder:
         if "code" in answer:
             raise images.ImageError(RejectCode(answer["code"]), answer["message"])
         array = np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
-        return images.Picture(array, answer["width"], answer["height"])
+        stored = answer["stored"] and Stored(**answer["stored"])
+        return images.Picture(array, answer["width"], answer["height"], stored)
 
     def close(self) -> None:
         """End the child."""

@@ -6,11 +6,22 @@ begins anew in a child process, and the thread is left to itself until this proc
 
 import threading
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from transforms import images
+from transforms.stored import Stored
 
-Decode = Callable[[bytes, tuple[int, int] | None, images.Limits], images.Picture]
+
+class Decode(Protocol):
+    """What decodes as `images.decode` does."""
+
+    def __call__(
+        self,
+        data: bytes,
+        size: tuple[int, int] | None,
+        limits: images.Limits,
+        like: Stored | None = None,
+    ) -> images.Picture: ...
 
 
 class OverdueError(Exception):
@@ -30,13 +41,17 @@ class WatchedDecoder:
         self._began: dict[int, float] = {}
 
     def __call__(
-        self, data: bytes, size: tuple[int, int] | None, limits: images.Limits
+        self,
+        data: bytes,
+        size: tuple[int, int] | None,
+        limits: images.Limits,
+        like: Stored | None = None,
     ) -> images.Picture:
         """Decode as `images.decode` does, and raise what it raises."""
         thread = threading.get_ident()
         self._began[thread] = time.monotonic()
         try:
-            return images.decode(data, size, limits)
+            return images.decode(data, size, limits, like)
         finally:
             del self._began[thread]
 
@@ -53,9 +68,13 @@ class _Around(WatchedDecoder):
         self._function = function
 
     def __call__(
-        self, data: bytes, size: tuple[int, int] | None, limits: images.Limits
+        self,
+        data: bytes,
+        size: tuple[int, int] | None,
+        limits: images.Limits,
+        like: Stored | None = None,
     ) -> images.Picture:
-        return self._function(data, size, limits)
+        return self._function(data, size, limits, like)
 
     def check(self) -> None:
         self._watched.check()

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.captioning import exports
 from pipeline.captioning.settings import Settings
+from transforms.captioners import Form
 from transforms.search import SearchOptions
 
 
@@ -18,7 +19,7 @@ def settings(folder: Path) -> Settings:
         output=str(folder),
         captioners=("/captioner",),
         captioner_digest="0",
-        input_sizes=((8, 8),),
+        forms=(Form((8, 8)),),
         search=SearchOptions(),
         banned_words=(),
         required_words=(),

@@ -3,7 +3,9 @@
 import dataclasses
 
 from benchmarks.simulations import settings
+from transforms.captioners import Form
 from transforms.search import SearchOptions
+from transforms.stored import Stored
 
 
 def test_finished_units_are_known_by_all_that_makes_captions_and_by_nothing_else() -> None:
@@ -16,6 +18,7 @@ def test_finished_units_are_known_by_all_that_makes_captions_and_by_nothing_else
         {"truncated": "accept"},
         {"batch_size": 7},
         {"engine": "openvino"},
+        {"forms": (Form((224, 224), Stored(224, 224, 85, "4:2:0")),)},
     )
     assert mine.making() not in {dataclasses.replace(mine, **other).making() for other in others}
     same = {"images": ("/elsewhere",), "output": "/moved", "unit_size": 99, "recaption": "all"}

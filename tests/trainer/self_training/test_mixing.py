@@ -8,6 +8,8 @@ from tests.trainer import toy
 from trainer.examples import DatasetExamples
 from trainer.self_training import mixing
 from trainer.self_training.candidates import Caption
+from transforms import stored
+from transforms.stored import Stored
 
 GENERATED = (Caption("a red box", 0.5, 1.0), Caption("a big box", 0.4, 0.9))
 CHOSEN = {f"train/{number}.jpg": GENERATED for number in (12, 14, 15)}
@@ -34,6 +36,19 @@ def test_images_and_the_views_of_them_are_counted_apart(
     assert sum(
         facts[name]["records"] for name in facts if name not in labelled.manifest["files"]
     ) == 3 * (1 + len(of_unlabelled))
+
+
+def test_students_imitate_no_jpegs_where_not_all_images_were_stored_alike(tmp_path: Path) -> None:
+    labelled = toy.dataset(tmp_path / "labelled")
+    unlabelled = toy.dataset(tmp_path / "unlabelled", train=18)
+    small, other = Stored(224, 224, 85, "4:2:0"), Stored(223, 224, 50, "4:2:0")
+    labelled.manifest |= stored.described(small)
+    for number, (added, kept) in enumerate([(small, small), (other, None), (None, None)]):
+        unlabelled.manifest.pop(stored.PICTURES, None)
+        unlabelled.manifest |= stored.described(added)
+        output = str(tmp_path / f"mixed-{number}")
+        mixed = mixing.write(output, labelled, unlabelled, CHOSEN, {}, ())
+        assert stored.of(mixed.manifest) == kept
 
 
 def test_keys_stay_unique_where_other_images_have_the_same(tmp_path: Path) -> None:

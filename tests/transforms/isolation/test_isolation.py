@@ -18,6 +18,7 @@ from transforms.images import ImageError, Limits
 from transforms.isolation import IsolatedDecoder, OverdueError, WatchedDecoder, around, decoder
 from transforms.prefetch import ordered_map
 from transforms.rejects import RejectCode
+from transforms.stored import Stored
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,13 @@ def test_pictures_are_those_of_the_ordinary_decoder() -> None:
             there, here = (f(png(50, 40), size, Limits()) for f in (isolated.decode, images.decode))
             np.testing.assert_array_equal(there.pixels, here.pixels)
             assert (there.width, there.height) == (here.width, here.height) == (50, 40)
+        like = Stored(16, 12, 50, "4:2:0")
+        there, here = (
+            f(png(50, 40), (20, 30), Limits(), like) for f in (isolated.decode, images.decode)
+        )
+        np.testing.assert_array_equal(there.pixels, here.pixels)
+        again = isolated.decode(images.to_jpeg(here.pixels), None, Limits())
+        assert again.stored == Stored(30, 20, 95, "4:4:4")
 
 
 def test_refusals_are_those_of_the_ordinary_decoder() -> None:
