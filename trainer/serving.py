@@ -19,6 +19,7 @@ from transforms.stored import Stored
 from transforms.text import RESERVED, join
 
 Outputs = dict[str, tf.Tensor]
+_BICUBIC, _BILINEAR = "keyscubic", "triangle"
 
 
 class Serving(tf.Module):
@@ -245,7 +246,7 @@ def decode(data: tf.Tensor, size: tuple[int, int], like: Stored | None = None) -
         return tf.reduce_all(apart <= [height, width])
 
     def store() -> tf.Tensor:
-        pixels = _decode(data, (like.height, like.width))
+        pixels = _decode(data, (like.height, like.width), _BILINEAR)
         halved = like.subsampling != stored.FULL
         return tf.io.encode_jpeg(pixels, quality=like.quality, chroma_downsampling=halved)
 
@@ -253,7 +254,7 @@ def decode(data: tf.Tensor, size: tuple[int, int], like: Stored | None = None) -
     return _decode(tf.cond(as_is, lambda: data, store), size)
 
 
-def _decode(data: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+def _decode(data: tf.Tensor, size: tuple[int, int], kernel: str = _BICUBIC) -> tf.Tensor:
     pixels, extent = tf.cond(
         tf.io.is_jpeg(data),
         lambda: _jpeg(data, size),
@@ -261,8 +262,8 @@ def _decode(data: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     )
     # Like Pillow, one direction after the other, in whole grey levels.
     across = tf.stack([1.0, size[1] / extent[1]])
-    pixels = _scale(pixels, (tf.shape(pixels)[0], size[1]), across)
-    pixels = _scale(pixels, size, tf.stack([size[0] / extent[0], 1.0]))
+    pixels = _scale(pixels, (tf.shape(pixels)[0], size[1]), across, kernel)
+    pixels = _scale(pixels, size, tf.stack([size[0] / extent[0], 1.0]), kernel)
     return tf.ensure_shape(pixels, [*size, 3])
 
 
@@ -289,7 +290,9 @@ def _whole(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return pixels, tf.cast(tf.shape(pixels)[:2], tf.float32)
 
 
-def _scale(pixels: tf.Tensor, size: tuple[int | tf.Tensor, int], scale: tf.Tensor) -> tf.Tensor:
+def _scale(
+    pixels: tf.Tensor, size: tuple[int | tf.Tensor, int], scale: tf.Tensor, kernel: str
+) -> tf.Tensor:
     """Resize uint8 [h, w, 3] to `size`, a pixel becoming `scale`, float32 [2], pixels."""
     # As tf.image.resize does it, which knows no parts of pixels.
     values = tf.raw_ops.ScaleAndTranslate(
@@ -297,7 +300,7 @@ def _scale(pixels: tf.Tensor, size: tuple[int | tf.Tensor, int], scale: tf.Tenso
         size=size,
         scale=scale,
         translation=tf.zeros([2]),
-        kernel_type="keyscubic",
+        kernel_type=kernel,
         antialias=True,
     )[0]
     return tf.saturate_cast(tf.round(values), tf.uint8)

@@ -133,8 +133,8 @@ def decode(
         size: (height, width) to stretch the whole picture to (bicubic, antialiased); None keeps
             the original size.
         limits: what to accept.
-        like: how a picture is to be stored before it is scaled, unless it is a JPEG of such a size;
-            see `transforms.stored`.
+        like: how a picture is to be stored before it is scaled, unless it is a JPEG of such a size
+            (scaled to that one bilinear, antialiased); see `transforms.stored`.
 
     Raises:
         ImageError: the bytes are refused, with the code that says why.
@@ -200,9 +200,9 @@ def _decode(
         orientation = _orientation(image)
     picture = _to_eight_bits(image)
     if first is not None:
-        picture = picture.resize(
-            _target(first, orientation), Image.Resampling.BICUBIC, box, _REDUCING_GAP
-        )
+        # Compressed afterwards, a picture has no use for what the dearer filter keeps of it.
+        smooth = Image.Resampling.BICUBIC if like is None else Image.Resampling.BILINEAR
+        picture = picture.resize(_target(first, orientation), smooth, box, _REDUCING_GAP)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     picture = picture.convert("RGB")

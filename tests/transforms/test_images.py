@@ -324,7 +324,7 @@ def try_decoding(encoded: bytes, limits: Limits | None = None) -> None:
 
 def by_hand(image: Image.Image, like: Stored, size: tuple[int, int]) -> np.ndarray:
     """Scale, store and scale again with Pillow alone."""
-    small = image.convert("RGB").resize((like.width, like.height), Image.Resampling.BICUBIC)
+    small = image.convert("RGB").resize((like.width, like.height), Image.Resampling.BILINEAR)
     kept = encode(small, "JPEG", quality=like.quality, subsampling=like.subsampling)
     decoded = Image.open(io.BytesIO(kept)).resize((size[1], size[0]), Image.Resampling.BICUBIC)
     return np.asarray(decoded)
