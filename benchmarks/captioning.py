@@ -122,7 +122,7 @@ def parts(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
         Contender(
             "decode and resize",
             "benchmarks.stages:decode",
-            {"images": some, "size": options.input_size(settings.captioner)},
+            {"images": some, "captioner": settings.captioner},
         ),
         Contender("write", "benchmarks.stages:write", {"count": 1000}),
     ]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transforms import captioner, tensorflow_start
+from transforms import captioner, captioners, tensorflow_start
 
 BATCH = 32
 
@@ -14,13 +14,13 @@ class Parts(NamedTuple):
     """A captioner in two halves.
 
     Attributes:
-        size: (height, width) of its pictures, in pixels.
+        form: of its pictures.
         encode: uint8 [B, height, width, 3] to features of the engine's own kind.
         search: features to captions.
         held: what must live as long as they do.
     """
 
-    size: tuple[int, int]
+    form: captioners.Form
     encode: Callable[[np.ndarray], Any]
     search: Callable[[Any], list[str]]
     held: Any = None
@@ -54,12 +54,16 @@ def load(
         tokenizer = manifest["text"]["tokenizer"]
         return [join(words.decode(list(ranked[0].tokens)), tokenizer) for ranked in found]
 
-    return Parts(tuple(manifest["encoder"]["input_size"]), loaded.encode, captions)
+    return Parts(form(folder), loaded.encode, captions)
+
+
+def form(folder: str) -> captioners.Form:
+    """Return the form of the pictures that a captioner takes."""
+    return captioners.forms([captioner.read_manifest(folder)])[0]
 
 
 def savedmodel(folder: str, beam_width: int, length_penalty: float) -> Parts:
     """Load a captioner's SavedModel in TensorFlow, with the search that is inside its graph."""
-    manifest = captioner.read_manifest(folder)
     model = captioner.load_saved_model(folder)
     import tensorflow as tf
 
@@ -71,7 +75,7 @@ def savedmodel(folder: str, beam_width: int, length_penalty: float) -> Parts:
         return [caption.decode() for caption in found.numpy()]
 
     return Parts(
-        size=tuple(manifest["encoder"]["input_size"]),
+        form=form(folder),
         encode=lambda pixels: encode(pixels=tf.constant(pixels))["features"],
         search=captions,
         held=model,  # A SavedModel's signatures do not keep it alive.

@@ -147,10 +147,3 @@ def warm(settings: argparse.Namespace) -> str:
 def search(settings: argparse.Namespace) -> dict[str, Any]:
     """Return what shapes the search."""
     return {"beam_width": settings.beam_width, "length_penalty": settings.length_penalty}
-
-
-def input_size(captioner: str) -> list[int]:
-    """Return the (height, width) of a captioner's pictures."""
-    from transforms.captioner import read_manifest
-
-    return read_manifest(captioner)["encoder"]["input_size"]

@@ -61,7 +61,7 @@ def parts(settings: argparse.Namespace) -> tuple[list[Measured], list[Goal]]:
             job(settings),
             Contender("read", "benchmarks.stages:read", {"images": some}),
             Contender(
-                "decode and resize", "benchmarks.stages:decode", {"images": some, "size": size}
+                "decode and resize", "benchmarks.stages:resize", {"images": some, "size": size}
             ),
             Contender("encoder", "benchmarks.stages:encode_features", encoder),
             Contender("write", "benchmarks.stages:write_records", {"images": some, "shape": shape}),

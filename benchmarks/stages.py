@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks import child, models, photos
+from transforms.captioners import Form
 
 T = TypeVar("T")
 LEAST_SECONDS = 2.0
@@ -32,18 +33,27 @@ def read(images: str) -> dict[str, Any]:
     return _threaded(both, refs, share=fingerprints.SHARE)
 
 
-def decode(images: str, size: tuple[int, int]) -> dict[str, Any]:
+def decode(images: str, captioner: str) -> dict[str, Any]:
+    """Decode images that are in memory to what a captioner takes."""
+    return _decoded(images, models.form(captioner))
+
+
+def resize(images: str, size: tuple[int, int]) -> dict[str, Any]:
     """Decode and resize images that are in memory."""
+    return _decoded(images, Form((size[0], size[1])))
+
+
+def _decoded(images: str, form: Form) -> dict[str, Any]:
     from transforms import images as decoder
 
     data = [_bytes(path) for path in photos.paths(images)]
-    return _threaded(lambda one: decoder.decode(one, (size[0], size[1])), data, share=8)
+    return _threaded(lambda one: decoder.decode(one, form.size, like=form.like), data, share=8)
 
 
 def encode(images: str, captioner: str, engine: str, precision: str = "fp32") -> dict[str, Any]:
     """Run the encoder on batches that are ready: the ceiling of the job."""
     parts = models.load(captioner, engine, 3, 0.7, precision)
-    batches = [pixels(images, parts.size, start * models.BATCH) for start in range(4)]
+    batches = [pixels(images, parts.form, start * models.BATCH) for start in range(4)]
     # Two callers, so that the engine has the next batch at hand when it is done with one.
     facts = _threaded(lambda batch: np.asarray(parts.encode(batch)), batches, threads=2)
     return {**facts, "images": facts["images"] * models.BATCH}
@@ -55,7 +65,7 @@ def search(
     """Search for the captions of features that are ready, a batch on each core."""
     parts = models.load(captioner, engine, beam_width, length_penalty)
     features = [
-        parts.encode(pixels(images, parts.size, start * models.BATCH)) for start in range(8)
+        parts.encode(pixels(images, parts.form, start * models.BATCH)) for start in range(8)
     ]
     captions = [caption for one in features for caption in parts.search(one)]
     facts = _threaded(parts.search, features)
@@ -96,7 +106,7 @@ def encode_features(images: str, encoder: str) -> dict[str, Any]:
 
     tensorflow_start.start()
     loaded = encoders.load(encoder)
-    batch = pixels(images, loaded.input_size)
+    batch = pixels(images, Form(loaded.input_size))
     return _repeated(lambda: loaded.encode(batch), len(batch))
 
 
@@ -133,13 +143,15 @@ def write_records(images: str, shape: Sequence[int]) -> dict[str, Any]:
         return _repeated(work, len(units) * models.BATCH)
 
 
-def pixels(images: str, size: tuple[int, int], start: int = 0) -> np.ndarray:
+def pixels(images: str, form: Form, start: int = 0) -> np.ndarray:
     """Return a batch of decoded pictures, uint8 [BATCH, height, width, 3]."""
     from transforms import images as decoder
 
     paths = photos.paths(images)
     chosen = [paths[n % len(paths)] for n in range(start, start + models.BATCH)]
-    return np.stack([decoder.decode(_bytes(path), size).pixels for path in chosen])
+    return np.stack(
+        [decoder.decode(_bytes(path), form.size, like=form.like).pixels for path in chosen]
+    )
 
 
 def _bytes(path: str) -> bytes:

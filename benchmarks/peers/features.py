@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks import child, photos
 from benchmarks.peers.keras_model import decode
+from transforms.captioners import Form
 
 BATCH = 32
 
@@ -22,11 +23,11 @@ def keras_loop(images: str, encoder: str) -> dict[str, Any]:
     from transforms import encoders
 
     model = encoders.load(encoder).model
-    size = model.inputs[0].shape[1:3]
+    form = Form(tuple(model.inputs[0].shape[1:3]))
     paths = photos.paths(images)
 
     def features(path: str) -> np.ndarray:
-        return model.predict(decode(Path(path).read_bytes(), size)[None], verbose=0)[0]
+        return model.predict(decode(Path(path).read_bytes(), form)[None], verbose=0)[0]
 
     features(paths[0])
     with (
@@ -47,10 +48,10 @@ def tf_data(images: str, encoder: str) -> dict[str, Any]:
     from transforms import encoders
 
     model = encoders.load(encoder).model
-    size = tuple(model.inputs[0].shape[1:3])
+    form = Form(tuple(model.inputs[0].shape[1:3]))
     encode = tf.function(lambda pixels: model(pixels, training=False))
     paths = photos.paths(images)
-    for batch in batches(paths[:BATCH], size):
+    for batch in batches(paths[:BATCH], form):
         encode(batch)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -58,7 +59,7 @@ def tf_data(images: str, encoder: str) -> dict[str, Any]:
         tf.io.TFRecordWriter(f"{folder}/features.tfrecord") as writer,
     ):
         done = 0
-        for batch in batches(paths, size):
+        for batch in batches(paths, form):
             for features in encode(batch).numpy():
                 writer.write(example(paths[done], features))
                 done += 1

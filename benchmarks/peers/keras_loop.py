@@ -12,7 +12,7 @@ def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> 
     model = KerasCaptioner(captioner, beam_width, length_penalty)
 
     def caption(path: str) -> str:
-        pixels = decode(Path(path).read_bytes(), model.size)
+        pixels = decode(Path(path).read_bytes(), model.form)
         return model.search(model.encoder.predict(pixels[None], verbose=0))[0]
 
     paths = photos.paths(images)

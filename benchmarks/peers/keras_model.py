@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import models
+from transforms.captioners import Form
 
 
 class KerasCaptioner:
@@ -13,7 +14,7 @@ class KerasCaptioner:
 
     Attributes:
         encoder: the Keras model.
-        size: (height, width) of its pictures.
+        form: of its pictures.
     """
 
     def __init__(self, captioner: str, beam_width: int, length_penalty: float) -> None:
@@ -22,7 +23,7 @@ class KerasCaptioner:
 
         self.encoder = models.keras_encoder(captioner)
         parts = models.savedmodel(captioner, beam_width, length_penalty)
-        self.size, self.search = parts.size, parts.search
+        self.form, self.search = parts.form, parts.search
         self._encode = tf.function(lambda pixels: self.encoder(pixels, training=False))
 
     def caption(self, pixels: Any) -> list[str]:
@@ -30,10 +31,27 @@ class KerasCaptioner:
         return self.search(self._encode(pixels))
 
 
-def decode(data: bytes, size: tuple[int, int]) -> np.ndarray:
-    """Decode and resize with Pillow, as most scripts do; uint8 [height, width, 3]."""
+def decode(data: bytes, form: Form) -> np.ndarray:
+    """Decode and resize with Pillow, as most scripts do; uint8 [height, width, 3].
+
+    What the captioner wants as a JPEG of another size is made one, as the job does.
+    """
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as image:
-        scaled = image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BICUBIC)
-        return np.asarray(scaled)
+        picture = image.convert("RGB")
+    if form.like is not None:
+        picture = picture.resize((form.like.width, form.like.height), Image.Resampling.BILINEAR)
+    return fitted(np.asarray(picture), form)
+
+
+def fitted(pixels: np.ndarray, form: Form) -> np.ndarray:
+    """Make uint8 [height, width, 3] a JPEG where the captioner wants that, and scale it."""
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    if (like := form.like) is not None:
+        kept = io.BytesIO()
+        picture.save(kept, "JPEG", quality=like.quality, subsampling=like.subsampling)
+        picture = Image.open(kept).convert("RGB")
+    return np.asarray(picture.resize((form.size[1], form.size[0]), Image.Resampling.BICUBIC))

@@ -4,6 +4,7 @@ As https://docs.ray.io/en/latest/data/batch_inference.html shows it. Actors star
 time and CPU are taken from the first batch that is done to the last.
 """
 
+import functools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import child, photos, processes
+from benchmarks import child, models, photos, processes
+from transforms.captioners import Form
 
 BATCH = 32
 
@@ -25,7 +27,7 @@ class Actor:
 
         self._root = root
         self._model = KerasCaptioner(captioner, beam_width, length_penalty)
-        self._model.caption(np.zeros((BATCH, *self._model.size, 3), np.uint8))
+        self._model.caption(np.zeros((BATCH, *self._model.form.size, 3), np.uint8))
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Caption a batch."""
@@ -43,9 +45,8 @@ def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> 
     import ray
     from ray.data import ActorPoolStrategy
 
-    from transforms.captioner import read_manifest
-
-    size = tuple(read_manifest(captioner)["encoder"]["input_size"])
+    form = models.form(captioner)
+    like = form.like
     # Where the modules of the benchmarks are found.
     root = str(Path.cwd())
     ray.init(
@@ -55,7 +56,10 @@ def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> 
         runtime_env={"env_vars": {"PYTHONPATH": root}},
     )
     try:
+        size = form.size if like is None else (like.height, like.width)
         read = ray.data.read_images(photos.paths(images), size=size, mode="RGB", include_paths=True)
+        if like is not None:
+            read = read.map(functools.partial(_stored, form=form))
         captioned = read.map_batches(
             Actor,
             fn_constructor_args=(os.getpid(), captioner, beam_width, length_penalty),
@@ -66,6 +70,13 @@ def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> 
     finally:
         ray.shutdown()
     return after_first(rows)
+
+
+def _stored(row: dict[str, Any], form: Form) -> dict[str, Any]:
+    """Make a picture what the captioner takes."""
+    from benchmarks.peers.keras_model import fitted
+
+    return {**row, "image": fitted(row["image"], form)}
 
 
 def after_first(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from benchmarks import child, photos
 from benchmarks.peers.keras_model import KerasCaptioner, decode
+from transforms.captioners import Form
 
 BATCH = 32
 SCHEMA = pa.schema([("uri", pa.string()), ("caption", pa.string())])
@@ -55,31 +56,29 @@ def load(captioner: str, beam_width: int, length_penalty: float) -> KerasCaption
     return KerasCaptioner(captioner, beam_width, length_penalty)
 
 
-def read(path: str, size: tuple[int, int]) -> tuple[str, np.ndarray]:
+def read(path: str, form: Form) -> tuple[str, np.ndarray]:
     """Return a picture's path and pixels."""
-    return path, decode(Path(path).read_bytes(), size)
+    return path, decode(Path(path).read_bytes(), form)
 
 
 def run(images: str, captioner: str, beam_width: int, length_penalty: float) -> dict[str, Any]:
     """Caption a folder."""
     arguments = (captioner, beam_width, length_penalty)
-    paths, size = photos.paths(images), load(*arguments).size
-    list(_run(paths[:BATCH], size, arguments))
+    paths, form = photos.paths(images), load(*arguments).form
+    list(_run(paths[:BATCH], form, arguments))
     with child.timed() as section:
-        count = sum(_run(paths, size, arguments))
+        count = sum(_run(paths, form, arguments))
     return section.facts(count)
 
 
-def _run(
-    paths: list[str], size: tuple[int, int], arguments: tuple[str, int, float]
-) -> Iterator[int]:
+def _run(paths: list[str], form: Form, arguments: tuple[str, int, float]) -> Iterator[int]:
     options = PipelineOptions(["--runner=FnApiRunner"])
     with tempfile.TemporaryDirectory() as folder:
         with beam.Pipeline(options=options) as pipeline:
             _ = (
                 pipeline
                 | beam.Create(paths, reshuffle=False)
-                | beam.Map(read, size)
+                | beam.Map(read, form)
                 | RunInference(Handler(*arguments))
                 | beam.Map(lambda pair: {"uri": pair[0], "caption": pair[1]})
                 | beam.io.WriteToParquet(f"{folder}/captions", SCHEMA)
