@@ -11,8 +11,8 @@ from unittest import mock
 
 from benchmarks import child
 from pipeline.captioning.settings import Settings
-from transforms.captioners import Form
 from transforms.search import SearchOptions
+from transforms.stored import Form
 
 FOLDER = "/photos"
 IMAGES_IN_FOLDER = 10_000

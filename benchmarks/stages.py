@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks import child, models, photos
-from transforms.captioners import Form
+from transforms.stored import Form
 
 T = TypeVar("T")
 LEAST_SECONDS = 2.0

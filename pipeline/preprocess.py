@@ -20,6 +20,7 @@ from transforms.commandline import Exit, Parser, count, fraction, positive, run
 from transforms.errors import UsageError
 from transforms.files import absolute, expanded
 from transforms.splits import SPLITS
+from transforms.stored import Stored
 
 PROG = "python -m pipeline.preprocess"
 SAMPLE = "out/sample"
@@ -133,6 +134,13 @@ def build_parser() -> Parser:
         " commas; may be repeated",
     )
     encoder.add_argument(
+        "--stored_like",
+        type=expanded,
+        metavar="FOLDER",
+        help="a data set or captioner of small JPEGs: images of other sizes are scaled and"
+        " compressed as its own were before they are encoded",
+    )
+    encoder.add_argument(
         "--dtype", choices=("float16", "float32"), default="float16", help="of the features"
     )
     encoder.add_argument(
@@ -202,6 +210,7 @@ def resolve(options: argparse.Namespace) -> Settings:
         weights=_weights(options.encoder_weights),
         features=options.features,
         views=chosen,
+        like=_stored_like(options.stored_like),
         dtype=options.dtype,
         image_size=options.image_size,
         tokenizer=tokenizer,
@@ -215,6 +224,25 @@ def resolve(options: argparse.Namespace) -> Settings:
         truncated=options.truncated,
         batch_size=options.batch_size,
     )
+
+
+def _stored_like(folder: str | None) -> Stored | None:
+    """Return how the images of a data set, or of a captioner's training, were stored."""
+    from transforms import captioner, dataset, stored
+
+    if folder is None:
+        return None
+    if files.exists(files.join(folder, captioner.MANIFEST)):
+        manifest = captioner.read_manifest(folder)
+    else:
+        manifest = dataset.open_dataset(folder).manifest
+    like = stored.of(manifest)
+    if like is None:
+        raise UsageError(
+            f"--stored_like={folder}: its images were not stored in one way that could be"
+            " imitated, or are large enough for it not to matter: leave the flag out"
+        )
+    return like
 
 
 def _encoder_path(text: str) -> str:

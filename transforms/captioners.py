@@ -11,6 +11,7 @@ import numpy as np
 from transforms import captioner, engines, manifests, ngrams, stored
 from transforms.errors import UsageError
 from transforms.search import Hypothesis, SearchOptions, search
+from transforms.stored import Form
 from transforms.text import Vocabulary, join
 
 
@@ -32,19 +33,6 @@ class Caption:
     words: tuple[tuple[str, float], ...]
     attention: np.ndarray | None
     has_required: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Form:
-    """What pictures a captioner takes: what `transforms.images.decode` is to be given.
-
-    Attributes:
-        size: (height, width) in pixels.
-        like: how those of its training were stored, None where that is nothing to imitate.
-    """
-
-    size: tuple[int, int]
-    like: stored.Stored | None = None
 
 
 class Captioners:

@@ -50,6 +50,19 @@ class Stored:
         return abs(self.width - width) <= across and abs(self.height - height) <= down
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What pictures a network takes: what `transforms.images.decode` is to be given.
+
+    Attributes:
+        size: (height, width) in pixels.
+        like: how those of its training were stored, None where that is nothing to imitate.
+    """
+
+    size: tuple[int, int]
+    like: Stored | None = None
+
+
 def subsampling(number: int) -> str:
     """Return Pillow's number of a subsampling in words; where colours are lacking, the usual."""
     return _SUBSAMPLINGS[number] if 0 <= number < len(_SUBSAMPLINGS) else _SUBSAMPLINGS[-1]

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import child, photos
 from benchmarks.peers.keras_model import decode
-from transforms.captioners import Form
+from transforms.stored import Form
 
 BATCH = 32
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import models
-from transforms.captioners import Form
+from transforms.stored import Form
 
 
 class KerasCaptioner:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import child, models, photos, processes
-from transforms.captioners import Form
+from transforms.stored import Form
 
 BATCH = 32
 

@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from benchmarks import child, photos
 from benchmarks.peers.keras_model import KerasCaptioner, decode
-from transforms.captioners import Form
+from transforms.stored import Form
 
 BATCH = 32
 SCHEMA = pa.schema([("uri", pa.string()), ("caption", pa.string())])

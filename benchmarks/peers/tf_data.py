@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import child, photos
 from benchmarks.peers.keras_model import KerasCaptioner
-from transforms.captioners import Form
+from transforms.stored import Form
 
 BATCH = 32
 

@@ -8,10 +8,10 @@ import apache_beam as beam
 import numpy as np
 from apache_beam import pvalue
 
-from pipeline.captioning import compare, details, forms, parts
+from pipeline.captioning import compare, details, parts
 from pipeline.captioning.elements import Content, Unit
 from pipeline.captioning.settings import ATTENTION, Settings
-from pipeline.common import memory, models, progress, reading, tables, units
+from pipeline.common import forms, memory, models, progress, reading, tables, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from transforms import images, isolation

@@ -5,8 +5,8 @@ from typing import Any
 
 from pipeline.common import units
 from transforms import engines
-from transforms.captioners import Form
 from transforms.search import SearchOptions
+from transforms.stored import Form
 
 JOB = "pipeline.caption"
 WORDS, ATTENTION = "words", "attention"

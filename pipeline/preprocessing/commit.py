@@ -176,7 +176,7 @@ def _describe_encoder(settings: Settings) -> dict[str, Any]:
 def _pictures(settings: Settings, reports: Iterable[UnitReport]) -> dict[str, Any]:
     """Say what the images of train were stored as, where captioners have to know."""
     sample = [each for report in reports if report.group == "train" for each in report.stored]
-    return stored.described(stored.typical(sample, input_size(settings)))
+    return stored.described(settings.like or stored.typical(sample, input_size(settings)))
 
 
 def _split(split: str, reports: list[UnitReport]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """One unit of preprocessing: read, decode, encode, write."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 
-from pipeline.common import memory, models, progress, reading, units
+from pipeline.common import forms, memory, models, progress, reading, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
@@ -25,6 +26,7 @@ from transforms import (
 from transforms.prefetch import ordered_map
 from transforms.records import Record
 from transforms.rejects import Reject, RejectCode
+from transforms.stored import Form
 
 JPEG_QUALITY = 95
 
@@ -97,7 +99,7 @@ def encode_unit(
             limits,
             settings.batch_size,
             performance.readers,
-            decode,
+            forms.decoder(decode, [Form(input_size(settings), settings.like)]),
         ):
             kept = []
             for image, result in batch:
@@ -161,6 +163,7 @@ def unit_name(unit: Unit, settings: Settings, vocabulary: text.Vocabulary) -> st
     return units.digest(
         "records-4",
         *([chosen] if chosen else []),
+        *([dataclasses.asdict(settings.like)] if settings.like else []),
         None if encoder is None else encoder.digest,
         settings.dtype if encoder else settings.image_size,
         settings.truncated,

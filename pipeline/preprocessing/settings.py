@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from transforms.stored import Stored
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -18,6 +20,7 @@ class Settings:
         weights: `imagenet`, `none` or a file.
         features: `grid`, `pooled` or the name of a cut.
         views: of each training image, stored beside it.
+        like: how images are to be stored before they are encoded, None for as they are.
         dtype: `float16` or `float32`.
         image_size: pixels a side of stored images, with encoder `none`.
         tokenizer: resolved, one of `text.TOKENIZERS`.
@@ -41,6 +44,7 @@ class Settings:
     weights: str
     features: str
     views: tuple[str, ...]
+    like: Stored | None
     dtype: str
     image_size: int
     tokenizer: str
@@ -59,6 +63,7 @@ class Settings:
         values = {"job": "pipeline.preprocess", **dataclasses.asdict(self)}
         # The output may be moved, and names nothing of what is in it.
         del values["output"]
-        if not self.views:
-            del values["views"]
+        for name in ("views", "like"):
+            if not values[name]:
+                del values[name]
         return values

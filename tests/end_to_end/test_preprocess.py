@@ -1,5 +1,6 @@
 """pipeline.preprocess as its users run it."""
 
+import dataclasses
 import io
 import itertools
 import json
@@ -18,7 +19,7 @@ from PIL import Image
 
 from pipeline import preprocess
 from tests.faults.jobs import tree
-from transforms import encoders, files, images, sample, text
+from transforms import encoders, files, images, sample, stored, text
 from transforms.commandline import Exit
 from transforms.dataset import open_dataset
 from transforms.errors import UsageError
@@ -115,6 +116,36 @@ def test_how_small_images_were_stored_is_known_to_captioners(
             image.save(path, "PNG")
     assert preprocess.main(flags(tmp_path / "lossless", tmp_path / "out")) is Exit.DONE
     assert "pictures" not in open_dataset(tmp_path / "out").manifest
+
+
+def test_images_are_stored_as_those_of_another_data_set(
+    scenes: Path, output: Path, tmp_path: Path
+) -> None:
+    # Originals of what the first data set has small copies of.
+    names = (scenes / "train.txt").read_text().split()[:3]
+    (tmp_path / "large").mkdir()
+    for name in names:
+        with Image.open(scenes / "images" / name) as image:
+            image.resize((640, 480)).save(tmp_path / "large" / f"{name}.png")
+    more = ["--captions=none", f"--stored_like={output}", f"--output={tmp_path / 'out'}"]
+    assert preprocess.main([f"--images={tmp_path / 'large'}", *more]) is Exit.DONE
+    made = open_dataset(tmp_path / "out")
+    like = stored.of(open_dataset(output).manifest)
+    assert like is not None
+    assert stored.of(made.manifest) == like
+    assert made.manifest["configuration"]["like"] == dataclasses.asdict(like)
+    encoder = encoders.load("efficientnet-lite0")
+    for record in made.records("train"):
+        file = (tmp_path / "large" / record.key).read_bytes()
+        pixels = images.decode(file, (224, 224), like=like).pixels
+        wanted = encoder.encode(pixels[None])[0].astype(np.float16)
+        np.testing.assert_allclose(record.features, wanted, atol=2e-2)
+        plain = encoder.encode(images.decode(file, (224, 224)).pixels[None])[0]
+        assert np.abs(plain - wanted).max() > 0.1
+    # Other captioners than those of small JPEGs have nothing to imitate.
+    more[1] = f"--stored_like={tmp_path / 'out2'}"
+    with pytest.raises(UsageError, match=r"out2: there is no dataset.json"):
+        preprocess.main([f"--images={tmp_path / 'large'}", *more])
 
 
 def test_copies_stay_out_of_other_splits(scenes: Path, output: Path) -> None:

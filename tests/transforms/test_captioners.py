@@ -9,9 +9,10 @@ from tests import captioners
 from trainer import finetuning
 from trainer.model import Captioner
 from transforms import encoders, files
-from transforms.captioners import Captioners, Form
+from transforms.captioners import Captioners
 from transforms.dataset import open_dataset
 from transforms.search import SearchOptions
+from transforms.stored import Form
 
 
 def test_attention_has_the_shape_of_a_cut_encoder_s_last_map(tmp_path: Path) -> None:

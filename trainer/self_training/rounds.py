@@ -63,7 +63,8 @@ class Run:
         if not stored.alike(stored.of(labelled.manifest), stored.of(unlabelled.manifest)):
             print(
                 f"{unlabelled.folder}: its images were not stored as those of {labelled.folder}"
-                " were (`pictures` in dataset.json): captions of them may be fragments",
+                f" were: captions of them may be fragments; preprocess them again with"
+                f" --stored_like={labelled.folder}",
                 file=sys.stderr,
             )
         if not unlabelled.images("train"):

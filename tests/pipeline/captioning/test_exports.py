@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.captioning import exports
 from pipeline.captioning.settings import Settings
-from transforms.captioners import Form
 from transforms.search import SearchOptions
+from transforms.stored import Form
 
 
 def settings(folder: Path) -> Settings:

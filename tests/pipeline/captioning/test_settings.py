@@ -3,9 +3,8 @@
 import dataclasses
 
 from benchmarks.simulations import settings
-from transforms.captioners import Form
 from transforms.search import SearchOptions
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 
 def test_finished_units_are_known_by_all_that_makes_captions_and_by_nothing_else() -> None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from transforms import images
-from transforms.captioners import Form
 from transforms.isolation import Decode, around
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 
 @dataclasses.dataclass(frozen=True)
