@@ -250,7 +250,7 @@ def _model(captioner: Mapping[str, Any]) -> str:
     encoder, decoder = captioner["encoder"], captioner["decoder"]
     rows = [["Input, height x width", " x ".join(map(str, encoder["input_size"])) + " pixels, RGB"]]
     if like := stored.of(captioner):
-        kind = f"{like.width} x {like.height} pixels, quality {like.quality}, {like.subsampling}"
+        kind = f"{like.height} x {like.width} pixels, quality {like.quality}, {like.subsampling}"
         rows.append(["Stored before that as a JPEG", f"{kind}, as those of the training were"])
     if encoder["name"] == "none":
         rows.append(["Encoder", "a CNN of its own, trained from the pixels"])

@@ -46,8 +46,11 @@ class Serving(tf.Module):
     - Image files are decoded at the size and scaled as `transforms.images` does it, bicubic with
       antialiasing. Over 79 COCO photographs 3 values in 10,000 differ from Pillow's, by one grey
       level.
-    - Where the data set's images were stored alike, others are stored so first; see
-      `transforms.stored`. Colours at half the width only (4:2:2) are stored at half the height too.
+    - Where the data set's images were stored alike, JPEGs of other sizes and other files are stored
+      so first; see `transforms.stored`. Of 30 COCO photographs, stored at 224x224 and quality 85,
+      22 values in 100 differ from Pillow's then, by 0.31 grey levels in the mean and 15 at most.
+      Colours at half the width only (4:2:2) are stored at half the height too, and JPEGs of about
+      that size are left as they are whatever their quality.
 
     Unlike `transforms.images`, the graph does not turn a photograph as its EXIF orientation says,
     reads only JPEG, PNG, GIF, BMP and WebP, and fails a whole batch for one bad file.

@@ -133,8 +133,8 @@ def decode(
         size: (height, width) to stretch the whole picture to (bicubic, antialiased); None keeps
             the original size.
         limits: what to accept.
-        like: how a picture is to be stored before it is scaled, unless it is a JPEG of such a size
-            (scaled to that one bilinear, antialiased); see `transforms.stored`.
+        like: how a picture is to be stored before it is scaled, unless it is a JPEG that is stored
+            so already (scaled to that size bilinear, antialiased); see `transforms.stored`.
 
     Raises:
         ImageError: the bytes are refused, with the code that says why.
@@ -188,7 +188,7 @@ def _decode(
     orientation = _orientation(image) if drafts else 1
     if drafts:
         as_is = _stored(image, _turned(image.size, orientation))
-        if like is not None and like.fits(as_is.width, as_is.height):
+        if like is not None and like.covers(as_is):
             like = None
     first = size if like is None else (like.height, like.width)
     if first is not None and drafts:
@@ -207,7 +207,7 @@ def _decode(
         picture = picture.transpose(_UPRIGHT[orientation])
     picture = picture.convert("RGB")
     if like is not None:
-        picture = _stored_like(picture, like)
+        picture = _compressed_like(picture, like)
         if size is not None:
             picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
     return Picture(np.asarray(picture), *_turned((width, height), orientation), as_is)
@@ -226,7 +226,7 @@ def _stored(image: ImageFile.ImageFile, extent: tuple[int, int]) -> Stored:
     return Stored(*extent, stored.quality(luminance), stored.subsampling(sampling))
 
 
-def _stored_like(picture: Image.Image, like: Stored) -> Image.Image:
+def _compressed_like(picture: Image.Image, like: Stored) -> Image.Image:
     """Store RGB as a JPEG, and decode that."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=like.quality, subsampling=like.subsampling)

@@ -11,11 +11,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from transforms.errors import UsageError
+
 PICTURES = "pictures"  # The entry of a manifest that says it.
 ALIKE = 0.9  # Share of the pictures of a training that must have been stored alike.
 SAMPLE = 32  # Pictures that are looked at of each unit.
 # Pictures with more pixels, relative to what the CNN takes, lose by scaling what JPEG did to them.
 _MOST_AREA = 4.0
+_LEAST_SIDE, _MOST_SIDE = 32, 65500  # The latter is JPEG's.
 _SIDES, _QUALITIES = 0.1, 5  # How far what counts as alike is apart.
 FULL = "4:4:4"
 _SUBSAMPLINGS = (FULL, "4:2:2", "4:2:0")
@@ -44,10 +47,15 @@ class Stored:
         """How many pixels the (width, height) of a JPEG may differ by that is stored so already."""
         return int(_SIDES * self.width), int(_SIDES * self.height)
 
-    def fits(self, width: int, height: int) -> bool:
-        """Tell whether a JPEG of a size is stored so already."""
+    def covers(self, other: "Stored") -> bool:
+        """Tell whether another JPEG has lost as much already: about the size, and no finer."""
         across, down = self.slack
-        return abs(self.width - width) <= across and abs(self.height - height) <= down
+        return (
+            abs(self.width - other.width) <= across
+            and abs(self.height - other.height) <= down
+            and other.quality <= self.quality + _QUALITIES
+            and _SUBSAMPLINGS.index(other.subsampling) >= _SUBSAMPLINGS.index(self.subsampling)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +77,10 @@ def subsampling(number: int) -> str:
 
 
 def quality(luminance: Sequence[int]) -> int:
-    """Return the quality of libjpeg whose table of luminance is nearest, 1 to 100.
+    """Return the quality of libjpeg whose table of luminance has the nearest sum, 1 to 100.
+
+    It is exact for tables of libjpeg's from 25 to 98; below, where libjpeg cuts numbers off at 255,
+    it is too high.
 
     Args:
         luminance: the 64 numbers of a JPEG's table.
@@ -99,7 +110,8 @@ def typical(pictures: Sequence[Stored | None], input_size: tuple[int, int]) -> S
     same = sum(alike(found, picture) for picture in known)
     height, width = input_size
     small = found.width * found.height < _MOST_AREA * width * height
-    return found if small and same >= ALIKE * len(pictures) else None
+    large = min(found.width, found.height) >= _LEAST_SIDE
+    return found if small and large and same >= ALIKE * len(pictures) else None
 
 
 def alike(one: Stored | None, other: Stored | None) -> bool:
@@ -107,10 +119,15 @@ def alike(one: Stored | None, other: Stored | None) -> bool:
     if one is None or other is None:
         return one is other
     return (
-        one.fits(other.width, other.height)
+        _near(one.width, other.width)
+        and _near(one.height, other.height)
         and abs(one.quality - other.quality) <= _QUALITIES
         and one.subsampling == other.subsampling
     )
+
+
+def _near(one: int, other: int) -> bool:
+    return abs(one - other) <= _SIDES * max(one, other)
 
 
 def described(stored: Stored | None) -> dict[str, Any]:
@@ -119,6 +136,24 @@ def described(stored: Stored | None) -> dict[str, Any]:
 
 
 def of(manifest: Mapping[str, Any]) -> Stored | None:
-    """Return what the manifest of a data set or a captioner says; see `described`."""
+    """Return what the manifest of a data set or a captioner says; see `described`.
+
+    Raises:
+        UsageError: it says what cannot be.
+    """
     facts = manifest.get(PICTURES)
-    return None if facts is None else Stored(**facts)
+    if facts is None:
+        return None
+    numbers = {"width": _MOST_SIDE, "height": _MOST_SIDE, "quality": 100}
+    if (
+        not isinstance(facts, Mapping)
+        or set(facts) != {*numbers, "subsampling"}
+        or facts["subsampling"] not in _SUBSAMPLINGS
+        or any(type(facts[n]) is not int or not 1 <= facts[n] <= numbers[n] for n in numbers)
+    ):
+        raise UsageError(
+            f"the manifest of a {manifest.get('format')}: `{PICTURES}` is {facts!r}: give width and"
+            f" height (1 to {_MOST_SIDE}), quality (1 to 100) and subsampling"
+            f" ({', '.join(_SUBSAMPLINGS)}), or leave it out"
+        )
+    return Stored(**facts)

@@ -34,7 +34,8 @@ class KerasCaptioner:
 def decode(data: bytes, form: Form) -> np.ndarray:
     """Decode and resize with Pillow, as most scripts do; uint8 [height, width, 3].
 
-    What the captioner wants as a JPEG of another size is made one, as the job does.
+    What the captioner wants as a JPEG of another size is made one, as the job does; unlike the job
+    it is made one even if it is stored so already.
     """
     from PIL import Image
 

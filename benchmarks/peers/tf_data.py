@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import child, photos
 from benchmarks.peers.keras_model import KerasCaptioner
+from transforms import stored
 from transforms.stored import Form
 
 BATCH = 32
@@ -34,7 +35,8 @@ def batches(paths: list[str], form: Form) -> Any:
         like = form.like
         if like is not None:
             pixels = scaled(pixels, (like.height, like.width), "bilinear")
-            kept = tf.io.encode_jpeg(pixels, "rgb", like.quality)
+            halved = like.subsampling != stored.FULL
+            kept = tf.io.encode_jpeg(pixels, "rgb", like.quality, chroma_downsampling=halved)
             pixels = tf.io.decode_jpeg(kept, channels=3)
         return scaled(pixels, form.size, "bicubic")
 

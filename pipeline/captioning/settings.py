@@ -82,7 +82,7 @@ class Settings:
         engines round in other places, and one in five captions is another.
         """
         rounding = () if self.precision == "fp32" else (self.engine,)
-        likes = [form.like and dataclasses.asdict(form.like) for form in self.forms]
+        likes = self._likes()
         return units.digest(
             "model-2",
             self.captioner_digest,
@@ -91,6 +91,10 @@ class Settings:
             *rounding,
             *([likes] if any(likes) else []),
         )
+
+    def _likes(self) -> list[dict[str, Any] | None]:
+        """Return how each captioner's pictures are stored first; its digest does not tell."""
+        return [dataclasses.asdict(form.like) if form.like else None for form in self.forms]
 
     def policy(self) -> str:
         """Return the digest of what decides whether an image is refused for good."""
@@ -111,8 +115,9 @@ class Settings:
         # Of the search the words are said as they were given.
         values["engine"] = engines.describe(self.engine, self.precision)
         del values["precision"], values["search"]["banned"], values["search"]["required"]
-        # The output may be moved; the captioner is known by its digest, wherever it lies, and
-        # with it what it takes.
+        if any(self._likes()):
+            values["pictures"] = self._likes()
+        # The output may be moved; the captioner is known by its digest, wherever it lies.
         # What is written beside the table, and how long things take or stay, shapes no row.
         places = ("output", "captioners", "forms", "base")
         beside = ("exports", "page_images", "language", "retain", "merge_above", "image_seconds")

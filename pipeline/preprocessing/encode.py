@@ -86,7 +86,7 @@ def encode_unit(
         OSError: the file cannot be written; nothing of it is left behind.
     """
     rejects: list[Reject] = []
-    sample: list[stored.Stored | None] = []
+    found: dict[str, stored.Stored | None] = {}
     counts = {"images": 0, "captions": 0, "rejected": 0, "lost": 0}
 
     def batches() -> Iterator[tuple[list[Any], int]]:
@@ -120,7 +120,7 @@ def encode_unit(
                         else _caption_reject(image, "none of its captions has a word")
                     )
             counts["images"] += len(kept)
-            sample.extend(picture.stored for _, picture, _ in kept[: stored.SAMPLE - len(sample)])
+            found.update((image.sha256, picture.stored) for image, picture, _ in kept)
             yield kept, len(batch) - len(kept)
 
     def encode(batch: tuple[list[Any], int]) -> tuple[list[bytes], int, int]:
@@ -152,7 +152,8 @@ def encode_unit(
         rejects=tuple(rejects),
         rejected=counts["rejected"],
         lost=counts["lost"],
-        stored=tuple(sample),
+        # By their digests: the order in which images are read is that of their sources.
+        stored=tuple(found[sha256] for sha256 in sorted(found)[: stored.SAMPLE]),
     )
 
 

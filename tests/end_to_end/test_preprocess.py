@@ -1,5 +1,6 @@
 """pipeline.preprocess as its users run it."""
 
+import argparse
 import dataclasses
 import io
 import itertools
@@ -8,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,12 @@ from PIL import Image
 
 from pipeline import preprocess
 from tests.faults.jobs import tree
-from transforms import encoders, files, images, sample, stored, text
+from transforms import bundled, encoders, files, images, sample, stored, text
 from transforms.commandline import Exit
 from transforms.dataset import open_dataset
 from transforms.errors import UsageError
 from transforms.records import Record
+from transforms.stored import Stored
 
 COUNT = 40
 
@@ -142,10 +145,52 @@ def test_images_are_stored_as_those_of_another_data_set(
         np.testing.assert_allclose(record.features, wanted, atol=2e-2)
         plain = encoder.encode(images.decode(file, (224, 224)).pixels[None])[0]
         assert np.abs(plain - wanted).max() > 0.1
-    # Other captioners than those of small JPEGs have nothing to imitate.
-    more[1] = f"--stored_like={tmp_path / 'out2'}"
-    with pytest.raises(UsageError, match=r"out2: there is no dataset.json"):
-        preprocess.main([f"--images={tmp_path / 'large'}", *more])
+    # A captioner's folder will do as well, and what has nothing to imitate will not.
+    shipped, large = bundled.captioner("en"), tmp_path / "large"
+    found = preprocess.resolve(parsed(f"--images={large}", f"--stored_like={shipped}"))
+    assert found.like == Stored(224, 224, 85, "4:2:0")
+    for folder, reason in (
+        (tmp_path / "nowhere", "nowhere: there is no dataset.json"),
+        (lossless(output, tmp_path), "its images were not stored in one way"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            preprocess.resolve(parsed(f"--images={large}", f"--stored_like={folder}"))
+
+
+def parsed(*more: str) -> argparse.Namespace:
+    return preprocess.build_parser().parse_args(["--captions=none", *more])
+
+
+def lossless(output: Path, place: Path) -> Path:
+    """Return a data set that does not say how its images were stored."""
+    made = shutil.copytree(output, place / "lossless-data")
+    manifest = json.loads((made / "dataset.json").read_text())
+    del manifest["pictures"]
+    (made / "dataset.json").write_text(json.dumps(manifest))
+    return made
+
+
+def test_pictures_of_two_kinds_are_seen_in_whatever_order_they_are_read(tmp_path: Path) -> None:
+    # Images of a compressed archive are read after all others.
+    (tmp_path / "small").mkdir()
+    large = io.BytesIO()
+    with tarfile.open(fileobj=large, mode="w:gz") as archive:
+        for number in range(40):
+            picture = Image.effect_noise((64, 64), number + 1).convert("RGB")
+            picture.save(tmp_path / "small" / f"{number}.jpg", quality=85)
+            file = io.BytesIO()
+            picture.resize((320, 240)).save(file, "JPEG", quality=85)
+            member = tarfile.TarInfo(f"{number}.jpg")
+            member.size = len(file.getvalue())
+            archive.addfile(member, io.BytesIO(file.getvalue()))
+    (tmp_path / "large.tar.gz").write_bytes(large.getvalue())
+    small = f"--images={tmp_path / 'small'}"
+    more = ["--captions=none", "--encoder=none", "--image_size=64"]
+    assert preprocess.main([small, *more, f"--output={tmp_path / 'one'}"]) is Exit.DONE
+    assert open_dataset(tmp_path / "one").manifest["pictures"]["width"] == 64
+    both = [small, f"--images={tmp_path / 'large.tar.gz'}", f"--output={tmp_path / 'two'}"]
+    assert preprocess.main([*more, *both]) is Exit.DONE
+    assert "pictures" not in open_dataset(tmp_path / "two").manifest
 
 
 def test_copies_stay_out_of_other_splits(scenes: Path, output: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import caption
 from tests import data
-from transforms import bundled, captioner, captions_table, engines
+from transforms import bundled, captioner, captions_table, engines, images
 from transforms.commandline import Exit
 from transforms.errors import UsageError
 
@@ -65,6 +65,15 @@ def test_every_engine_says_the_same_of_photographs(tmp_path: Path) -> None:
 def test_photographs_of_any_size_get_whole_sentences(flags: list[str], tmp_path: Path) -> None:
     # They were trained on small JPEGs, and of clean pictures would say "in a room" or "a a woman".
     found = captions(tmp_path / "out", 79, *flags)
+    # Such a thumbnail is as clean as the pictures that it was made of.
+    (tmp_path / "clean").mkdir()
+    for path in sorted((data.shared("coco_mini") / "val2017").glob("*.jpg"))[:24]:
+        small = images.decode(path.read_bytes(), (224, 224)).pixels
+        (tmp_path / "clean" / path.name).write_bytes(images.to_jpeg(small))
+    again = tmp_path / "again"
+    assert caption.main([f"--images={tmp_path / 'clean'}", f"--output={again}", *flags]) == 0
+    found |= {f"clean {row['key']}": row["caption"] for row in captions_table.rows(str(again))}
+    assert len(found) == 79 + 24
     words = [re.findall(r"[a-z']+", each.lower()) for each in found.values()]
     assert not [each for each in words if len(each) < 4]
     assert not [each for each in words if any(a == b for a, b in itertools.pairwise(each))]

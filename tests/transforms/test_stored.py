@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from transforms import images, stored
+from transforms.errors import UsageError
 from transforms.stored import Stored
 
 SIZE = (224, 224)  # Of what a CNN takes.
@@ -49,8 +50,46 @@ def test_other_pictures_are_nothing_to_imitate(pictures: list[Stored | None]) ->
     assert stored.typical(pictures, SIZE) is None
 
 
+@pytest.mark.parametrize("quality", range(25, 99))
+def test_the_qualities_of_libjpeg_are_told_apart(quality: int) -> None:
+    with Image.open(io.BytesIO(jpeg((8, 8), quality))) as image:
+        assert stored.quality(image.quantization[0]) == quality
+
+
+def test_a_few_pixels_are_no_picture() -> None:
+    assert stored.typical([Stored(8, 8, 85, "4:2:0")] * 10, SIZE) is None
+
+
+def test_pictures_are_alike_in_either_order() -> None:
+    one, other = Stored(100, 100, 85, "4:2:0"), Stored(111, 100, 85, "4:2:0")
+    assert stored.alike(one, other) and stored.alike(other, one)
+    far = Stored(112, 100, 85, "4:2:0")
+    assert not stored.alike(one, far) and not stored.alike(far, one)
+    assert stored.alike(None, None) and not stored.alike(None, one)
+
+
 def test_a_manifest_holds_it() -> None:
     like = Stored(224, 224, 85, "4:2:0")
     assert stored.of(stored.described(like)) == like
     assert stored.described(None) == {}
     assert stored.of({}) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"subsampling": "4:1:0"},
+        {"width": "224"},
+        {"width": 0},
+        {"height": 224.0},
+        {"quality": 101},
+        {"quality": True},
+        {"size": 3},
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_picture_is(wrong: dict[str, object]) -> None:
+    entry = {"width": 224, "height": 224, "quality": 85, "subsampling": "4:2:0", **wrong}
+    with pytest.raises(UsageError, match=r"beamcap\.captioner: `pictures` is .*: give width"):
+        stored.of({"format": "beamcap.captioner", "pictures": entry})
+    with pytest.raises(UsageError, match="`pictures` is 7"):
+        stored.of({"format": "beamcap.captioner", "pictures": 7})

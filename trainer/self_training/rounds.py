@@ -60,13 +60,6 @@ class Run:
             )
         check_readable(labelled.folder)
         check_encoder(labelled.folder, labelled.encoder, unlabelled)
-        if not stored.alike(stored.of(labelled.manifest), stored.of(unlabelled.manifest)):
-            print(
-                f"{unlabelled.folder}: its images were not stored as those of {labelled.folder}"
-                f" were: captions of them may be fragments; preprocess them again with"
-                f" --stored_like={labelled.folder}",
-                file=sys.stderr,
-            )
         if not unlabelled.images("train"):
             raise UsageError(
                 f"{unlabelled.folder}: its split train has no images to caption: preprocess them"
@@ -74,7 +67,7 @@ class Run:
             )
         # A round's data set is written there.
         check_readable(options.output)
-        configuration, digest = Configuration().to_dict(), ""
+        configuration, digest, manifest = Configuration().to_dict(), "", labelled.manifest
         if options.captioner:
             manifest = checked_manifest(options.captioner, unlabelled)
             if manifest["text"]["digest"] != labelled.text["digest"]:
@@ -89,6 +82,15 @@ class Run:
                     " only where --word_vectors says where it is",
                     file=sys.stderr,
                 )
+        like = stored.of(manifest)
+        if like and not stored.alike(like, stored.of(unlabelled.manifest)):
+            known = options.captioner or labelled.folder
+            print(
+                f"{unlabelled.folder}: its images were not stored as those of {known} were:"
+                " captions of them may be fragments; preprocess them again with"
+                f" --stored_like={known}",
+                file=sys.stderr,
+            )
         # Of other files a captioner knows the names alone.
         others = {"start_from": "", "teachers": [], "word_vectors": ""}
         self._configuration = Configuration.from_dict({**configuration, **others, **explicit})

@@ -43,11 +43,18 @@ def test_students_imitate_no_jpegs_where_not_all_images_were_stored_alike(tmp_pa
     unlabelled = toy.dataset(tmp_path / "unlabelled", train=18)
     small, other = Stored(224, 224, 85, "4:2:0"), Stored(223, 224, 50, "4:2:0")
     labelled.manifest |= stored.described(small)
-    for number, (added, kept) in enumerate([(small, small), (other, None), (None, None)]):
+    one = dict(list(CHOSEN.items())[:1])
+    cases = [
+        (small, CHOSEN, small),
+        (other, CHOSEN, None),
+        (None, CHOSEN, None),
+        (None, one, small),
+    ]
+    for number, (added, chosen, kept) in enumerate(cases):
         unlabelled.manifest.pop(stored.PICTURES, None)
         unlabelled.manifest |= stored.described(added)
         output = str(tmp_path / f"mixed-{number}")
-        mixed = mixing.write(output, labelled, unlabelled, CHOSEN, {}, ())
+        mixed = mixing.write(output, labelled, unlabelled, chosen, {}, ())
         assert stored.of(mixed.manifest) == kept
 
 
