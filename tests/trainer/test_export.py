@@ -156,7 +156,7 @@ def test_the_graph_stores_pictures_as_pillow_does(subsampling: str) -> None:
     picture = Image.fromarray(captioners.pictures(1, (60, 72))[0])
     for size, kind in (((60, 72), "PNG"), ((60, 72), "JPEG"), ((40, 50), "JPEG")):
         buffer = io.BytesIO()
-        picture.resize((size[1], size[0])).save(buffer, kind, quality=95)
+        picture.resize((size[1], size[0])).save(buffer, kind, quality=70, subsampling=subsampling)
         wanted = images.decode(buffer.getvalue(), (24, 32), like=like).pixels
         found = decode(tf.constant(buffer.getvalue()), (24, 32), like).numpy()
         # Where a value of the JPEG is rounded to another, its block is.
