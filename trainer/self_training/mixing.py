@@ -77,8 +77,8 @@ def write(
     if examples != train["images"]:
         train["records"] = examples
     like = stored.of(labelled.manifest)
-    few = labelled.images("train") >= stored.ALIKE * train["images"]
-    if not few and not stored.alike(like, stored.of(unlabelled.manifest)):
+    mostly_labelled = labelled.images("train") >= stored.ALIKE * train["images"]
+    if not mostly_labelled and not stored.alike(like, stored.of(unlabelled.manifest)):
         like = None  # Who learns from pictures stored in several ways needs none of them.
     files.write_json(
         files.join(output, dataset.MANIFEST),
