@@ -16,7 +16,7 @@ from trainer.distribution import Replicas
 from trainer.model import Captioner
 from trainer.noise import Noise
 from trainer.packing import Packing
-from trainer.teacher import Teacher, checked_manifest
+from trainer.teacher import Teacher, checked_manifest, note_pictures
 from transforms import captioner
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
@@ -109,6 +109,7 @@ def check(configuration: Configuration, dataset: Dataset) -> list[str]:
                 f"--teachers={folder}: its vocabulary is not that of {dataset.folder}: give"
                 " captioners that were trained on this data set, or on the same captions"
             )
+        note_pictures(folder, manifest, dataset)
         digests.append(captioner.digest(manifest))
     return digests
 

@@ -1,12 +1,14 @@
 """Captioners that were trained before, as models that others learn from."""
 
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 from trainer import finetuning
 from trainer.configuration import Configuration
 from trainer.distribution import Replicas
 from trainer.model import Captioner
-from transforms import captioner
+from transforms import captioner, stored
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
 
@@ -42,8 +44,8 @@ class Teacher:
             self.model = Captioner(self.configuration, words, dataset.feature_shape, rest)
         # Those of a CNN's upper blocks among them, as they learned.
         variables = self.model.variables
-        stored = captioner.load_weights(folder, len(variables))
-        for variable, value in zip(variables, stored, strict=True):
+        weights = captioner.load_weights(folder, len(variables))
+        for variable, value in zip(variables, weights, strict=True):
             variable.assign(value)
 
 
@@ -76,3 +78,23 @@ def check_encoder(folder: str, facts: dict[str, Any], dataset: Dataset) -> None:
                 f" of {folder} is {facts.get(name)}: preprocess both with the same --encoder,"
                 " --features and --dtype"
             )
+
+
+def note_pictures(known: str, manifest: Mapping[str, Any], dataset: Dataset) -> None:
+    """Say on stderr where a data set's images were stored otherwise than a teacher's.
+
+    Args:
+        known: folder of the teacher, or of the data set that it is to be trained on.
+        manifest: its content.
+        dataset: with the images that the teacher is to see.
+
+    Raises:
+        UsageError: see `transforms.stored.of`.
+    """
+    like = stored.of(manifest)
+    if like and not stored.alike(like, stored.of(dataset.manifest)):
+        print(
+            f"{dataset.folder}: its images were not stored as those of {known} were: captions of"
+            f" them may be fragments; preprocess them again with --stored_like={known}",
+            file=sys.stderr,
+        )

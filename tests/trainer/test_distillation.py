@@ -1,6 +1,7 @@
 """Learning from other captioners: what is learned, from whom, and what a card says of it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from trainer.loop import Trainer
 from trainer.model import Captioner
 from trainer.noise import Noise
 from trainer.packing import lay_out
-from trainer.teacher import Teacher
-from transforms import captioner
+from trainer.teacher import Teacher, note_pictures
+from transforms import captioner, dataset, stored
 from transforms.commandline import Exit
 from transforms.dataset import Dataset
 from transforms.errors import UsageError
+from transforms.stored import Stored
 
 SMALL = ["--units=12", "--embedding=8", "--hidden=10", "--attention_units=6", "--batch_images=4"]
 BATCH = tf.constant(toy.features(4)), tf.constant(toy.token_ids(4))
@@ -244,6 +246,32 @@ def test_those_of_other_words_or_features_are_refused(
     cut = toy.cut_dataset(tmp_path / "cut")
     with pytest.raises(UsageError, match=r"preprocess both with the same --encoder"):
         distillation.check(configuration, cut)
+
+
+def test_who_would_hear_fragments_is_told(
+    tmp_path: Path, data: Dataset, known: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    thumbnails = Stored(width=64, height=64, quality=85, subsampling="4:2:0")
+    teacher = Path(shutil.copytree(known[0], tmp_path / "teacher"))
+    manifest = {**captioner.read_manifest(str(teacher)), **stored.described(thumbnails)}
+    (teacher / captioner.MANIFEST).write_text(json.dumps(manifest))
+    distillation.check(captioners.configuration(teachers=(known[0],)), data)
+    assert capsys.readouterr().err == ""
+    distillation.check(captioners.configuration(teachers=(str(teacher),)), data)
+    told = capsys.readouterr().err
+    assert f"{data.folder}: its images were not stored as those of {teacher} were" in told
+    assert f"--stored_like={teacher}\n" in told
+    # Pictures that were stored as the teacher's are what it knows.
+    note_pictures(str(teacher), manifest, alike := with_pictures(data, tmp_path, thumbnails))
+    assert stored.of(alike.manifest) == thumbnails and capsys.readouterr().err == ""
+
+
+def with_pictures(data: Dataset, folder: Path, like: Stored) -> Dataset:
+    """Return a copy of a data set whose images are said to have been stored so."""
+    copy = Path(shutil.copytree(data.folder, folder / "alike"))
+    manifest = {**data.manifest, **stored.described(like)}
+    (copy / dataset.MANIFEST).write_text(json.dumps(manifest))
+    return dataset.open_dataset(str(copy))
 
 
 def test_a_teacher_that_is_not_there_is_refused_before_anything_is_written(

@@ -19,8 +19,8 @@ from trainer.configuration import Configuration
 from trainer.examples import check_readable
 from trainer.self_training import captions, mixing, selection
 from trainer.self_training.command import Options
-from trainer.teacher import check_encoder, checked_manifest
-from transforms import captioner, files, manifests, stored
+from trainer.teacher import check_encoder, checked_manifest, note_pictures
+from transforms import captioner, files, manifests
 from transforms import dataset as datasets
 from transforms.dataset import Dataset, open_dataset
 from transforms.errors import JobError, UsageError
@@ -82,15 +82,7 @@ class Run:
                     " only where --word_vectors says where it is",
                     file=sys.stderr,
                 )
-        like = stored.of(manifest)
-        if like and not stored.alike(like, stored.of(unlabelled.manifest)):
-            known = options.captioner or labelled.folder
-            print(
-                f"{unlabelled.folder}: its images were not stored as those of {known} were:"
-                " captions of them may be fragments; preprocess them again with"
-                f" --stored_like={known}",
-                file=sys.stderr,
-            )
+        note_pictures(options.captioner or labelled.folder, manifest, unlabelled)
         # Of other files a captioner knows the names alone.
         others = {"start_from": "", "teachers": [], "word_vectors": ""}
         self._configuration = Configuration.from_dict({**configuration, **others, **explicit})
