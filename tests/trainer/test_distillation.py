@@ -262,16 +262,12 @@ def test_who_would_hear_fragments_is_told(
     assert f"{data.folder}: its images were not stored as those of {teacher} were" in told
     assert f"--stored_like={teacher}\n" in told
     # Pictures that were stored as the teacher's are what it knows.
-    note_pictures(str(teacher), manifest, alike := with_pictures(data, tmp_path, thumbnails))
-    assert stored.of(alike.manifest) == thumbnails and capsys.readouterr().err == ""
-
-
-def with_pictures(data: Dataset, folder: Path, like: Stored) -> Dataset:
-    """Return a copy of a data set whose images are said to have been stored so."""
-    copy = Path(shutil.copytree(data.folder, folder / "alike"))
-    manifest = {**data.manifest, **stored.described(like)}
-    (copy / dataset.MANIFEST).write_text(json.dumps(manifest))
-    return dataset.open_dataset(str(copy))
+    copy = Path(shutil.copytree(data.folder, tmp_path / "alike"))
+    (copy / dataset.MANIFEST).write_text(
+        json.dumps({**data.manifest, **stored.described(thumbnails)})
+    )
+    note_pictures(str(teacher), manifest, dataset.open_dataset(str(copy)))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_teacher_that_is_not_there_is_refused_before_anything_is_written(
