@@ -11,7 +11,7 @@ from tests.trainer import toy
 from trainer import task
 from trainer.self_training import __main__ as command
 from trainer.self_training import candidates
-from transforms import files, records
+from transforms import files, records, stored
 from transforms.commandline import Exit
 from transforms.dataset import open_dataset
 from transforms.errors import UsageError
@@ -198,6 +198,20 @@ def test_a_teacher_s_word_vectors_are_left_where_they_were(
     assert "began with glove.txt; students do only where --word_vectors" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"nowhere\.txt"):
         command.main([*wrong[:-1], "--word_vectors=nowhere.txt"])
+
+
+def test_a_teacher_of_other_pictures_is_noted(output, labelled, unlabelled, tmp_path, capsys):
+    teacher = tmp_path / "teacher"
+    shutil.copytree(output / "teacher", teacher)
+    manifest = json.loads((teacher / "captioner.json").read_text())
+    thumbnails = stored.Stored(width=64, height=64, quality=85, subsampling="4:2:0")
+    manifest.update(stored.described(thumbnails))
+    (teacher / "captioner.json").write_text(json.dumps(manifest))
+    for folder, told in ((teacher, True), (output / "teacher", False)):
+        wrong = flags(labelled, unlabelled, tmp_path / "out", f"--captioner={folder}", "--heads=2")
+        with pytest.raises(UsageError, match="--heads is for --decoder=transformer"):
+            command.main(wrong)
+        assert (f"again with --stored_like={folder}\n" in capsys.readouterr().err) == told
 
 
 def test_a_cluster_is_refused_before_the_images_are_captioned(
