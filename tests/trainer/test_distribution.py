@@ -121,8 +121,8 @@ def assert_alike(rows, alone):
         # A loss shows the gradients of the steps before it.
         assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4, abs=1e-5)
         assert row["dev_cider"] == pytest.approx(expected["dev_cider"], abs=0.05)
-    assert rows[-1]["reward"] == pytest.approx(alone[-1]["reward"])
-    assert rows[-1]["reward"] > 0
+    assert rows[2]["reward"] == pytest.approx(alone[2]["reward"])
+    assert rows[2]["reward"] > 0
 
 
 def test_two_devices_train_like_one(data, alone, tmp_path):
@@ -138,8 +138,6 @@ def test_two_devices_train_alike_compiled(data, alone, tmp_path):
     # With a last batch of one image, and so a device without any.
     output = tmp_path / "captioner"
     compared = ["--decoder=transformer", "--normalization=none", "--teachers="]
-    # One epoch with the CNN: each kind of step takes half a minute to compile.
-    compared += ["--epochs=1", "--finetune_from_epoch=0"]
     run = launch(["-c", MIRRORED + BRIEF, "--xla", *compared], data, output)
     reference = launch(["-c", BRIEF, *compared], data, tmp_path / "alone")
     assert_alike(history(run, output), history(reference, tmp_path / "alone"))
