@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     settings = options.parse(parser, argv)
     options.refuse_few_pictures(settings, [PARTS[part] for part in settings.parts])
     options.refuse_unknown("peer", settings.peers, PEERS)
+    options.convert(settings)
     facts: dict[str, Any] = {"machine": report.machine(), "settings": vars(settings)}
     goals: list[Goal] = []
     job = None

@@ -14,7 +14,6 @@ from benchmarks import captioning, options, photos, report
 from benchmarks.harness import compare
 from benchmarks.report import Goal, megabytes, number
 from transforms.commandline import Exit, Parser, run
-from transforms.engines import onnx_files
 
 PROG = "python -m benchmarks.memory"
 SIZE = (96, 72)
@@ -30,10 +29,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
     settings = options.parse(build_parser(), argv)
     options.refuse_few_pictures(settings, ["count"])
     engine = settings.engines[-1]
-    if engine != "tensorflow":
-        # Once a captioner, by TensorFlow: it would count for the first run only.
-        with onnx_files.opened(settings.captioner):
-            pass
+    options.convert(settings)
     contenders = []
     for count in (max(1, settings.count // FACTOR), settings.count):
         contender = captioning.job(

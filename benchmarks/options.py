@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks import photos
 from transforms import bundled
 from transforms.commandline import Parser, parse_strictly, positive
+from transforms.engines import ENGINES, onnx_files, resolve
 from transforms.errors import UsageError
 from transforms.files import absolute
 
@@ -79,8 +80,6 @@ def parse(result: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     settings.json = settings.json or f"{settings.work}/{settings.json_name}"
     del settings.known_parts, settings.json_name
     if hasattr(settings, "engines"):
-        from transforms.engines import ENGINES
-
         settings.engines = [engine for engine in settings.engines.split(",") if engine]
         refuse_unknown("engine", settings.engines, ENGINES)
         settings.engines = settings.engines or engines(settings.captioner)
@@ -101,13 +100,18 @@ def refuse_unknown(kind: str, names: Iterable[str], known: Collection[str]) -> N
 
 def engines(captioner: str) -> list[str]:
     """Return the engines that can run a captioner here, the fastest last."""
-    from transforms.engines import ENGINES, resolve
-
     found = []
     for name in reversed(ENGINES):
         with contextlib.suppress(UsageError):
             found.append(resolve(name, [captioner]))
     return found
+
+
+def convert(settings: argparse.Namespace) -> None:
+    """Make what the engines read: TensorFlow does, once a captioner, for which no run is to pay."""
+    if set(settings.engines) - {"tensorflow"}:
+        with onnx_files.opened(settings.captioner):
+            pass
 
 
 def refuse_few_pictures(settings: argparse.Namespace, flags: Sequence[str]) -> None:
