@@ -47,7 +47,7 @@ def _decoded(images: str, form: Form) -> dict[str, Any]:
     from transforms import images as decoder
 
     data = [_bytes(path) for path in photos.paths(images)]
-    return _threaded(lambda one: decoder.decode(one, form.size, like=form.like), data, share=8)
+    return _threaded(lambda one: decoder.decode(one, form), data, share=8)
 
 
 def encode(images: str, captioner: str, engine: str, precision: str = "fp32") -> dict[str, Any]:
@@ -149,9 +149,7 @@ def pixels(images: str, form: Form, start: int = 0) -> np.ndarray:
 
     paths = photos.paths(images)
     chosen = [paths[n % len(paths)] for n in range(start, start + models.BATCH)]
-    return np.stack(
-        [decoder.decode(_bytes(path), form.size, like=form.like).pixels for path in chosen]
-    )
+    return np.stack([decoder.decode(_bytes(path), form).pixels for path in chosen])
 
 
 def _bytes(path: str) -> bytes:

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from trainer import derived
-from transforms import bundled, captioner, files, images, manifests, sources, stored
+from transforms import bundled, captioner, captioners, files, images, manifests, sources
 from transforms.commandline import Exit, Parser, parse_strictly, positive, run
 from transforms.engines import int8, onnx_files
 from transforms.errors import UsageError
 from transforms.prefetch import ordered_map
 from transforms.sources import ImageRef, SourceError
-from transforms.stored import Stored
+from transforms.stored import Form
 
 HELD_OUT = 64
 NOTE = """
@@ -91,8 +91,8 @@ def write(folder: str, specs: Sequence[str], count: int, output: Path) -> int:
         raise UsageError(f"{folder}: this captioner has an int8 encoder already")
     derived.check(output)
     int8.check_installed()
-    height, width = manifest["encoder"]["input_size"]
-    pictures = choose(specs, count + HELD_OUT, (height, width), stored.of(manifest))
+    (form,) = captioners.forms([manifest])
+    pictures = choose(specs, count + HELD_OUT, form)
     # What is beyond the count, or a part of few; of very few the same must do for both.
     held_out = min(HELD_OUT, max(len(pictures) - count, len(pictures) // 5))
     calibrating = pictures[: len(pictures) - held_out]
@@ -117,9 +117,7 @@ def write(folder: str, specs: Sequence[str], count: int, output: Path) -> int:
     return derived.write(output, {**manifest, "int8": record}, contents)
 
 
-def choose(
-    specs: Sequence[str], count: int, size: tuple[int, int], like: Stored | None = None
-) -> np.ndarray:
+def choose(specs: Sequence[str], count: int, form: Form) -> np.ndarray:
     """Return some of the images of sources, always the same, in no order that means anything.
 
     They are chosen by a hash of their keys, wherever their folder lies.
@@ -127,8 +125,7 @@ def choose(
     Args:
         specs: folders, globs, archives and lists.
         count: images wanted; fewer where there are fewer, or some cannot be read.
-        size: (height, width) in pixels to resize to.
-        like: see `images.decode`.
+        form: what pictures the encoder takes.
 
     Returns:
         uint8 [N, height, width, 3].
@@ -145,7 +142,7 @@ def choose(
 
     def picture(ref: ImageRef) -> np.ndarray | None:
         try:
-            return images.decode(sources.read(ref), size, like=like).pixels
+            return images.decode(sources.read(ref), form).pixels
         except (OSError, SourceError, images.ImageError):
             return None
 

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageFile, JpegImagePlugin, UnidentifiedImageEr
 from transforms import stored
 from transforms.errors import UsageError
 from transforms.rejects import RejectCode, unsupported
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 # The formats that are read. Pillow's others stay out: some run programs (EPS).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")
@@ -117,12 +117,7 @@ class Picture:
     stored: Stored | None = None
 
 
-def decode(
-    data: bytes,
-    size: tuple[int, int] | None,
-    limits: Limits = Limits(),
-    like: Stored | None = None,
-) -> Picture:
+def decode(data: bytes, form: Form | None = None, limits: Limits = Limits()) -> Picture:
     """Decode image bytes to upright RGB.
 
     The first frame of an animation or a multi-page file is taken, transparency is laid on white,
@@ -130,11 +125,10 @@ def decode(
 
     Args:
         data: the encoded image.
-        size: (height, width) to stretch the whole picture to (bicubic, antialiased); None keeps
-            the original size.
+        form: the whole picture is stretched to its size (bicubic, antialiased), and before that
+            stored as it says (scaled bilinear, antialiased) unless it is a JPEG that is stored so
+            already; see `transforms.stored`. None keeps the picture as it is.
         limits: what to accept.
-        like: how a picture is to be stored before it is scaled, unless it is a JPEG that is stored
-            so already (scaled to that size bilinear, antialiased); see `transforms.stored`.
 
     Raises:
         ImageError: the bytes are refused, with the code that says why.
@@ -146,7 +140,7 @@ def decode(
         raise ImageError(RejectCode.IMAGE_TOO_MANY_BYTES, message)
     try:
         with _open(data, limits) as image:
-            return _decode(image, size, limits, like)
+            return _decode(image, form, limits)
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly every type on malformed input.
@@ -178,9 +172,8 @@ def _open(data: bytes, limits: Limits) -> ImageFile.ImageFile:
     return image
 
 
-def _decode(
-    image: ImageFile.ImageFile, size: tuple[int, int] | None, limits: Limits, like: Stored | None
-) -> Picture:
+def _decode(image: ImageFile.ImageFile, form: Form | None, limits: Limits) -> Picture:
+    size, like = (form.size, form.like) if form else (None, None)
     width, height = image.size
     box, as_is = None, None
     # A JPEG's orientation is in its header, and is needed to draft; others may keep it at the end.
@@ -190,7 +183,7 @@ def _decode(
         as_is = _stored(image, _turned(image.size, orientation))
         if like is not None and like.covers(as_is):
             like = None
-    first = size if like is None else (like.height, like.width)
+    first = (like.height, like.width) if like else size
     if first is not None and drafts:
         drafted = image.draft(None, _target(first, orientation))
         box = drafted[1] if drafted else None
@@ -206,10 +199,9 @@ def _decode(
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     picture = picture.convert("RGB")
-    if like is not None:
+    if size is not None and like is not None:
         picture = _compressed_like(picture, like)
-        if size is not None:
-            picture = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+        picture = picture.resize(_target(size, 1), Image.Resampling.BICUBIC)
     return Picture(np.asarray(picture), *_turned((width, height), orientation), as_is)
 
 

@@ -47,8 +47,8 @@ class CaptionUnit(beam.DoFn):
         reporter = progress.Reporter(settings.output, total)
 
         def work(careful: bool) -> UnitReport:
-            with isolation.decoder(careful, self._performance.image_seconds) as decode:
-                return caption_unit(name, unit, settings, self._performance, reporter, decode)
+            with isolation.decoder(careful, self._performance.image_seconds) as decoder:
+                return caption_unit(name, unit, settings, self._performance, reporter, decoder)
 
         seconds = self._performance.image_seconds
         report, earlier = units.once(settings.output, name, work, seconds)
@@ -77,7 +77,7 @@ def caption_unit(
     settings: Settings,
     performance: Performance,
     reporter: progress.Reporter,
-    decode: isolation.Decode,
+    decoder: isolation.Decoder,
 ) -> UnitReport:
     """Write a unit's part of the table and return its report.
 
@@ -92,7 +92,7 @@ def caption_unit(
     contents = unit.contents
     while contents:
         further: list[Content] = []
-        for batch, captions in captioned(contents, settings, performance, decode):
+        for batch, captions in captioned(contents, settings, performance, decoder):
             done, refused = len(rows), len(rejects)
             pictures = [(c, p) for c, p in batch if isinstance(p, images.Picture)]
             for content, result in batch:
@@ -136,7 +136,7 @@ def captioned(
     contents: Sequence[Content],
     settings: Settings,
     performance: Performance,
-    decode: isolation.Decode,
+    decoder: isolation.Decoder,
 ) -> Iterator[tuple[Batch, Captions]]:
     """Yield contents, read by their first names, in batches with the captions of the pictures."""
     sources = [(content, content.refs[0], content.sha256) for content in contents]
@@ -161,11 +161,10 @@ def captioned(
 
     batches = reading.batches(
         sources,
-        settings.forms[0].size,
-        images.Limits(truncated=settings.truncated),
+        forms.decode(decoder, settings.forms, images.Limits(truncated=settings.truncated)),
         settings.batch_size,
         performance.readers,
-        forms.decoder(decode, settings.forms),
+        decoder.check,
     )
     # Batches are encoded while captions are searched for those before them.
     encoders = performance.encoders(len(settings.captioners))

@@ -1,13 +1,13 @@
 """Pictures in several forms, for captioners that do not take the same."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from transforms import images
-from transforms.isolation import Decode, around
-from transforms.stored import Form, Stored
+from transforms.isolation import Decoder
+from transforms.stored import Form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,23 +21,20 @@ class SeveralForms(images.Picture):
     others: tuple[np.ndarray, ...] = ()
 
 
-def decoder(decode: Decode, forms: Sequence[Form]) -> Decode:
-    """Return a function that decodes an image in each of some forms, whatever else it is told."""
+def decode(
+    decoder: Decoder, forms: Sequence[Form], limits: images.Limits
+) -> Callable[[bytes], images.Picture]:
+    """Return a function that decodes an image in each of some forms."""
 
-    def decoded(
-        data: bytes,
-        size: tuple[int, int] | None,
-        limits: images.Limits,
-        like: Stored | None = None,
-    ) -> images.Picture:
-        made = {form: decode(data, form.size, limits, form.like) for form in set(forms)}
+    def decoded(data: bytes) -> images.Picture:
+        made = {form: decoder.decode(data, form, limits) for form in set(forms)}
         first, *others = [made[form] for form in forms]
         if not others:
             return first
         pixels = tuple(picture.pixels for picture in others)
         return SeveralForms(first.pixels, first.width, first.height, first.stored, pixels)
 
-    return around(decode, decoded)
+    return decoded
 
 
 def stacked(pictures: Sequence[images.Picture]) -> list[np.ndarray]:

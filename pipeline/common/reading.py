@@ -1,14 +1,13 @@
 """Reading and decoding the images of a unit, ahead of the model."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from pipeline.common import fingerprints
 from transforms import images
 from transforms import sources as image_sources
-from transforms.isolation import Decode, WatchedDecoder
 from transforms.prefetch import ordered_map
 from transforms.rejects import Reject, RejectCode
 from transforms.sources import ImageRef, SourceError
@@ -22,11 +21,10 @@ Loaded = bytes | Reject | None
 
 def batches(
     sources: Sequence[tuple[T, ImageRef, str]],
-    size: tuple[int, int],
-    limits: images.Limits,
+    decode: Callable[[bytes], images.Picture],
     batch_size: int,
     readers: int,
-    decode: Decode = images.decode,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[list[tuple[T, images.Picture | Reject]]]:
     """Yield the pictures of images in batches, in an order that depends on the images alone.
 
@@ -35,27 +33,22 @@ def batches(
 
     Args:
         sources: what each picture is for, where it is read, and the sha256 that it must have.
-        size: (height, width) in pixels to resize to.
-        limits: what to accept.
+        decode: makes a picture of bytes, or raises `images.ImageError`.
         batch_size: pictures a batch; the last may be smaller.
         readers: threads; at most two batches and a picture a thread are in memory. Images wait
             undecoded only where they must be read one after another: `QUEUED_BYTES` of them, and
             one more.
-        decode: `images.decode`, or what `isolation.decoder` gives.
-
-    Raises:
-        OverdueError: an image takes longer than a `WatchedDecoder` allows.
+        check: called now and then while the next batch is not ready; what it raises ends this.
     """
     queued = _Queued()
 
     def picture(loaded: tuple[T, ImageRef, str, Loaded]) -> tuple[T, images.Picture | Reject]:
         owner, ref, sha256, data = loaded
         try:
-            return owner, read_picture(ref, sha256, size, limits, decode, data)
+            return owner, read_picture(ref, sha256, decode, data)
         finally:
             queued.done(data)
 
-    check = decode.check if isinstance(decode, WatchedDecoder) else lambda: None
     ahead = 2 * batch_size + readers
     ordered = _in_reading_order(sources, queued)
     pictures = ordered_map(picture, ordered, readers, ahead, check, queued.room)
@@ -112,9 +105,7 @@ def _load(ref: ImageRef) -> bytes | Reject:
 def read_picture(
     ref: ImageRef,
     sha256: str,
-    size: tuple[int, int],
-    limits: images.Limits,
-    decode: Decode = images.decode,
+    decode: Callable[[bytes], images.Picture],
     data: Loaded = None,
 ) -> images.Picture | Reject:
     """Read and decode one image, or say why not; `data` is what reading gave, if that is done."""
@@ -126,6 +117,6 @@ def read_picture(
         message = "the file changed while the job ran"
         return Reject(ref.key, ref.uri, "read", RejectCode.IMAGE_CHANGED, message)
     try:
-        return decode(data, size, limits)
+        return decode(data)
     except images.ImageError as error:
         return Reject(ref.key, ref.uri, "decode", error.code, error.message, error.seconds)

@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from pipeline.common import forms, memory, models, progress, reading, units
+from pipeline.common import memory, models, progress, reading, units
 from pipeline.common.performance import Performance
 from pipeline.common.units import UnitReport
 from pipeline.preprocessing.elements import Planned, Unit
@@ -58,8 +58,8 @@ class EncodeUnit(beam.DoFn):
 
         def work(careful: bool) -> UnitReport:
             performance = self._performance
-            with isolation.decoder(careful, performance.image_seconds) as decode:
-                return encode_unit(name, unit, settings, performance, vocabulary, reporter, decode)
+            with isolation.decoder(careful, performance.image_seconds) as decoder:
+                return encode_unit(name, unit, settings, performance, vocabulary, reporter, decoder)
 
         seconds = self._performance.image_seconds
         report, earlier = units.once(settings.output, name, work, seconds)
@@ -78,7 +78,7 @@ def encode_unit(
     performance: Performance,
     vocabulary: text.Vocabulary,
     reporter: progress.Reporter,
-    decode: isolation.Decode,
+    decoder: isolation.Decoder,
 ) -> UnitReport:
     """Write a unit's record file and return its report.
 
@@ -92,14 +92,14 @@ def encode_unit(
     def batches() -> Iterator[tuple[list[Any], int]]:
         """Yield batches of what is kept, each with the number of what is not."""
         sources = [(image, image.ref, image.sha256) for image in unit.images]
+        form = Form(input_size(settings), settings.like)
         limits = images.Limits(truncated=settings.truncated)
         for batch in reading.batches(
             sources,
-            input_size(settings),
-            limits,
+            lambda data: decoder.decode(data, form, limits),
             settings.batch_size,
             performance.readers,
-            forms.decoder(decode, [Form(input_size(settings), settings.like)]),
+            decoder.check,
         ):
             kept = []
             for image, result in batch:

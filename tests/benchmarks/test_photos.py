@@ -22,7 +22,7 @@ def test_pictures_are_the_same_every_time_and_differ_from_each_other(tmp_path: P
 def test_pictures_are_as_large_and_as_varied_as_photographs() -> None:
     data = photos.draw(1, (640, 480))
     assert 50_000 < len(data) < 200_000
-    picture = images.decode(data, None)
+    picture = images.decode(data)
     assert (picture.width, picture.height) == (640, 480)
     grey = picture.pixels.mean(axis=2)
     assert grey.std() > 20

@@ -26,7 +26,7 @@ from transforms.commandline import Exit
 from transforms.dataset import open_dataset
 from transforms.errors import UsageError
 from transforms.records import Record
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 COUNT = 40
 
@@ -140,10 +140,10 @@ def test_images_are_stored_as_those_of_another_data_set(
     encoder = encoders.load("efficientnet-lite0")
     for record in made.records("train"):
         file = (tmp_path / "large" / record.key).read_bytes()
-        pixels = images.decode(file, (224, 224), like=like).pixels
+        pixels = images.decode(file, Form((224, 224), like)).pixels
         wanted = encoder.encode(pixels[None])[0].astype(np.float16)
         np.testing.assert_allclose(record.features, wanted, atol=2e-2)
-        plain = encoder.encode(images.decode(file, (224, 224)).pixels[None])[0]
+        plain = encoder.encode(images.decode(file, Form((224, 224))).pixels[None])[0]
         assert np.abs(plain - wanted).max() > 0.1
     # A captioner's folder will do as well, and what has nothing to imitate will not.
     shipped, large = bundled.captioner("en"), tmp_path / "large"
@@ -210,7 +210,7 @@ def test_records_hold_what_the_image_and_its_captions_give(scenes: Path, output:
     record = next(iter(dataset.records("dev")))
     encoder = encoders.load("efficientnet-lite0", features="grid")
     data = (scenes / "images" / record.key).read_bytes()
-    pixels = images.decode(data, encoder.input_size).pixels
+    pixels = images.decode(data, Form(encoder.input_size)).pixels
     expected = encoder.encode(pixels[None])[0].astype("float16")
     assert record.features is not None
     np.testing.assert_array_equal(record.features, expected)
@@ -288,7 +288,7 @@ def test_images_can_be_stored_instead_of_features(scenes: Path, tmp_path: Path) 
     record = next(dataset.records("train"))
     assert record.features is None
     assert record.image is not None
-    assert images.decode(record.image, None).pixels.shape == (64, 64, 3)
+    assert images.decode(record.image).pixels.shape == (64, 64, 3)
     assert dataset.stores_images
 
 
@@ -308,7 +308,7 @@ def test_views_are_records_of_the_train_split_alone(scenes: Path, tmp_path: Path
     assert all(one.key != other.key for one, other in itertools.pairwise(records))
     name = records[0].key
     pixels = [
-        images.decode(record.image, None).pixels.astype(int)
+        images.decode(record.image).pixels.astype(int)
         for record in records
         if record.key == name and record.view in ("", "flip") and record.image is not None
     ]

@@ -12,6 +12,7 @@ from tests import data
 from transforms import bundled, captioner, captions_table, engines, images
 from transforms.commandline import Exit
 from transforms.errors import UsageError
+from transforms.stored import Form
 
 SHIPPED = [("en", False), ("en", True), ("zh", False)]
 MOST_BYTES = 12_000_000
@@ -68,7 +69,7 @@ def test_photographs_of_any_size_get_whole_sentences(flags: list[str], tmp_path:
     # Such a thumbnail is as clean as the pictures that it was made of.
     (tmp_path / "clean").mkdir()
     for path in sorted((data.shared("coco_mini") / "val2017").glob("*.jpg"))[:24]:
-        small = images.decode(path.read_bytes(), (224, 224)).pixels
+        small = images.decode(path.read_bytes(), Form((224, 224))).pixels
         (tmp_path / "clean" / path.name).write_bytes(images.to_jpeg(small))
     again = tmp_path / "again"
     assert caption.main([f"--images={tmp_path / 'clean'}", f"--output={again}", *flags]) == 0

@@ -28,7 +28,7 @@ from transforms.dataset import Dataset, open_dataset
 from transforms.errors import UsageError
 from transforms.pages.training import Example
 from transforms.search import SearchOptions
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 EXAMPLES = [Example(os.fsdecode(b"caf\xe9.jpg"), "a red box", "a big red box")]
 CHINESE = ("狗", "草地", "上", "tv", "ok", "白色", "跑")
@@ -135,7 +135,7 @@ def test_pixels_take_the_way_of_the_training_features(words: Exported) -> None:
 
 def test_files_are_captioned_like_their_pixels(words: Exported) -> None:
     files = captioners.jpegs(4)
-    pixels = np.stack([images.decode(file, captioners.SIZE).pixels for file in files])
+    pixels = np.stack([images.decode(file, Form(captioners.SIZE)).pixels for file in files])
     by_file = words.call("serving_default", images=files)
     settings = words.model.configuration
     by_pixels = words.call(
@@ -157,7 +157,7 @@ def test_the_graph_stores_pictures_as_pillow_does(subsampling: str) -> None:
     for size, kind in (((60, 72), "PNG"), ((60, 72), "JPEG"), ((40, 50), "JPEG")):
         buffer = io.BytesIO()
         picture.resize((size[1], size[0])).save(buffer, kind, quality=70, subsampling=subsampling)
-        wanted = images.decode(buffer.getvalue(), (24, 32), like=like).pixels
+        wanted = images.decode(buffer.getvalue(), Form((24, 32), like)).pixels
         found = decode(tf.constant(buffer.getvalue()), (24, 32), like).numpy()
         # Where a value of the JPEG is rounded to another, its block is.
         assert np.abs(found.astype(int) - wanted.astype(int)).mean() < 0.2
@@ -176,7 +176,7 @@ def test_the_graph_decodes_as_pillow_does(mode: str) -> None:
         picture.putalpha(Image.linear_gradient("L").resize(picture.size))
     buffer = io.BytesIO()
     picture.convert(mode).save(buffer, "PNG")
-    wanted = images.decode(buffer.getvalue(), size).pixels
+    wanted = images.decode(buffer.getvalue(), Form(size)).pixels
     found = decode(tf.constant(buffer.getvalue()), size).numpy()
     assert np.abs(found.astype(int) - wanted.astype(int)).max() <= 1
 

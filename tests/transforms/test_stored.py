@@ -7,7 +7,7 @@ from PIL import Image
 
 from transforms import images, stored
 from transforms.errors import UsageError
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 SIZE = (224, 224)  # Of what a CNN takes.
 
@@ -22,7 +22,7 @@ def jpeg(size: tuple[int, int], quality: int, subsampling: int = 2) -> bytes:
 @pytest.mark.parametrize("quality", [30, 50, 75, 85, 95])
 @pytest.mark.parametrize(("number", "name"), [(0, "4:4:4"), (1, "4:2:2"), (2, "4:2:0")])
 def test_a_jpeg_says_how_it_was_stored(quality: int, number: int, name: str) -> None:
-    found = images.decode(jpeg((30, 20), quality, number), (8, 8)).stored
+    found = images.decode(jpeg((30, 20), quality, number), Form((8, 8))).stored
     assert found == Stored(30, 20, quality, name)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from transforms import images
 from transforms.isolation import frames
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 
 def main() -> None:
@@ -43,11 +43,12 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-    size = request["size"]
-    limits = images.Limits(**request["limits"])
-    like = request["like"] and Stored(**request["like"])
+    form, limits = request["form"], images.Limits(**request["limits"])
+    if form is not None:
+        height, width = form["size"]
+        form = Form((height, width), form["like"] and Stored(**form["like"]))
     try:
-        picture = images.decode(data, size and (size[0], size[1]), limits, like)
+        picture = images.decode(data, form, limits)
     except images.ImageError as error:
         return {"code": error.code.value, "message": error.message}, b""
     facts = {**dataclasses.asdict(picture), "shape": picture.pixels.shape}

@@ -17,9 +17,9 @@ import numpy as np
 import transforms
 from transforms import images
 from transforms.isolation import frames
-from transforms.isolation.watch import Decode, WatchedDecoder
+from transforms.isolation.watch import Decoder, WatchedDecoder
 from transforms.rejects import RejectCode
-from transforms.stored import Stored
+from transforms.stored import Form, Stored
 
 # Address space of the child, which has about 0.5 GiB of it at rest. The largest image that
 # `images.Limits` lets through takes less than half of the rest.
@@ -30,8 +30,8 @@ _SHOWN_OF_LOG = 500
 
 
 @contextlib.contextmanager
-def decoder(careful: bool, seconds: float) -> Iterator[Decode]:
-    """Give `images.decode`, or with `careful` the same in a child process that ends with the block.
+def decoder(careful: bool, seconds: float) -> Iterator[Decoder]:
+    """Give a decoder of this process, or with `careful` of a child that ends with the block.
 
     Args:
         careful: whether one of the images may bring down the process that decodes it.
@@ -42,7 +42,7 @@ def decoder(careful: bool, seconds: float) -> Iterator[Decode]:
         yield WatchedDecoder(seconds)
         return
     with contextlib.closing(IsolatedDecoder(seconds)) as isolated:
-        yield isolated.decode
+        yield isolated
 
 
 class IsolatedDecoder:
@@ -63,13 +63,7 @@ class IsolatedDecoder:
         self._child: _Child | None = None
         self._lock = threading.Lock()
 
-    def decode(
-        self,
-        data: bytes,
-        size: tuple[int, int] | None,
-        limits: images.Limits,
-        like: Stored | None = None,
-    ) -> images.Picture:
+    def decode(self, data: bytes, form: Form | None, limits: images.Limits) -> images.Picture:
         """Decode as `images.decode` does.
 
         Raises:
@@ -78,9 +72,8 @@ class IsolatedDecoder:
             OSError: no child can be started.
         """
         request = {
-            "size": size,
+            "form": form and dataclasses.asdict(form),
             "limits": dataclasses.asdict(limits),
-            "like": like and dataclasses.asdict(like),
             "seconds": self._seconds,
         }
         with self._lock:
@@ -103,6 +96,9 @@ class IsolatedDecoder:
         array = np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
         stored = answer["stored"] and Stored(**answer["stored"])
         return images.Picture(array, answer["width"], answer["height"], stored)
+
+    def check(self) -> None:
+        """Do nothing: the child ends itself when an image takes too long."""
 
     def close(self) -> None:
         """End the child."""

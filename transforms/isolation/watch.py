@@ -9,19 +9,17 @@ import time
 from typing import Protocol
 
 from transforms import images
-from transforms.stored import Stored
+from transforms.stored import Form
 
 
-class Decode(Protocol):
-    """What decodes as `images.decode` does."""
+class Decoder(Protocol):
+    """What decodes images for somebody who waits for them."""
 
-    def __call__(
-        self,
-        data: bytes,
-        size: tuple[int, int] | None,
-        limits: images.Limits,
-        like: Stored | None = None,
-    ) -> images.Picture: ...
+    def decode(self, data: bytes, form: Form | None, limits: images.Limits) -> images.Picture:
+        """Decode as `images.decode` does."""
+
+    def check(self) -> None:
+        """Raise OverdueError if an image has been in work for too long."""
 
 
 class OverdueError(Exception):
@@ -40,18 +38,12 @@ class WatchedDecoder:
         self._seconds = seconds
         self._began: dict[int, float] = {}
 
-    def __call__(
-        self,
-        data: bytes,
-        size: tuple[int, int] | None,
-        limits: images.Limits,
-        like: Stored | None = None,
-    ) -> images.Picture:
+    def decode(self, data: bytes, form: Form | None, limits: images.Limits) -> images.Picture:
         """Decode as `images.decode` does, and raise what it raises."""
         thread = threading.get_ident()
         self._began[thread] = time.monotonic()
         try:
-            return images.decode(data, size, limits, like)
+            return images.decode(data, form, limits)
         finally:
             del self._began[thread]
 
@@ -60,26 +52,3 @@ class WatchedDecoder:
         late = time.monotonic() - self._seconds
         if any(began < late for began in list(self._began.values())):
             raise OverdueError(f"an image is not decoded after {self._seconds:g} seconds")
-
-
-class _Around(WatchedDecoder):
-    def __init__(self, watched: WatchedDecoder, function: Decode) -> None:
-        self._watched = watched
-        self._function = function
-
-    def __call__(
-        self,
-        data: bytes,
-        size: tuple[int, int] | None,
-        limits: images.Limits,
-        like: Stored | None = None,
-    ) -> images.Picture:
-        return self._function(data, size, limits, like)
-
-    def check(self) -> None:
-        self._watched.check()
-
-
-def around(decode: Decode, function: Decode) -> Decode:
-    """Return a function that calls a decoder, watched if the decoder is."""
-    return _Around(decode, function) if isinstance(decode, WatchedDecoder) else function

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from transforms import images
+from transforms.stored import Form
 
 THUMBNAIL_SIDE = 320
 WORD_SIDE = 112
@@ -129,7 +130,7 @@ def _words(row: Mapping[str, Any], image: str | None) -> tuple[Word, ...]:
 def _small(data: bytes, side: int, original: tuple[int, int] | None) -> np.ndarray | None:
     """Return an image's pixels in a small size, or None if the image cannot be decoded."""
     try:
-        picture = images.decode(data, original and _fit(*original, side)[::-1])
+        picture = images.decode(data, Form(_fit(*original, side)[::-1]) if original else None)
     except images.ImageError:
         return None
     pixels = Image.fromarray(picture.pixels)

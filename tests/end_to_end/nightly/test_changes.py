@@ -22,7 +22,6 @@ from transforms import isolation, sources
 from transforms.commandline import Exit
 from transforms.errors import JobError
 from transforms.images import ImageError, Picture
-from transforms.images import decode as decode_image
 from transforms.rejects import RejectCode
 
 
@@ -350,15 +349,16 @@ def test_what_timed_out_is_tried_again_with_more_seconds(
     tried: list[float] = []
 
     @contextlib.contextmanager
-    def decoder(careful: bool, seconds: float) -> Iterator[isolation.Decode]:
-        def decode(data: bytes, *arguments: Any) -> Picture:
-            if data == jpegs[1]:
-                tried.append(seconds)
-                if seconds < 60:
-                    raise ImageError(RejectCode.DECODER_TIMEOUT, "too long", seconds)
-            return decode_image(data, *arguments)
+    def decoder(careful: bool, seconds: float) -> Iterator[isolation.Decoder]:
+        class Late(isolation.WatchedDecoder):
+            def decode(self, data: bytes, *arguments: Any) -> Picture:
+                if data == jpegs[1]:
+                    tried.append(seconds)
+                    if seconds < 60:
+                        raise ImageError(RejectCode.DECODER_TIMEOUT, "too long", seconds)
+                return super().decode(data, *arguments)
 
-        yield decode
+        yield Late(seconds)
 
     monkeypatch.setattr(caption_unit.isolation, "decoder", decoder)
     run("--image_seconds=30")

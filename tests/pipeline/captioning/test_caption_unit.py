@@ -11,6 +11,7 @@ from pipeline.captioning.elements import Content, Unit
 from pipeline.common import progress
 from pipeline.common.performance import Performance
 from transforms import images
+from transforms.isolation import WatchedDecoder
 from transforms.sources import ImageRef
 
 
@@ -32,7 +33,7 @@ def test_a_part_stays_when_another_attempt_at_its_unit_gets_more_of_its_images(
         path.write_bytes(now)
         unit, reporter = Unit(tuple(contents)), progress.Reporter(settings.output, 2)
         performance = Performance(1, 30.0)
-        reports.append(caption_unit("u", unit, settings, performance, reporter, images.decode))
+        reports.append(caption_unit("u", unit, settings, performance, reporter, WatchedDecoder(30)))
     assert [report.images for report in reports] == [1, 2]
     for report in reports:
         for name, facts in report.facts["files"].items():

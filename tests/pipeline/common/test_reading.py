@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +29,7 @@ def refs_of(spec: object) -> list[ImageRef]:
 def read(refs: list[ImageRef]) -> list[tuple[str, images.Picture | Reject]]:
     wanted = [(ref.key, ref, str(fingerprints.fingerprint(ref))) for ref in refs]
     wanted.sort(key=lambda one: one[2])  # As units are sorted, and no archive is.
-    batches = reading.batches(wanted, (8, 8), images.Limits(), batch_size=4, readers=3)
+    batches = reading.batches(wanted, images.decode, batch_size=4, readers=3)
     return [pair for batch in batches for pair in batch]
 
 
@@ -69,7 +68,7 @@ def test_images_of_compressed_archives_wait_in_bounded_memory(
     refs = [ref for ref in refs_of(archives) if ref.stream is not None]
     assert len(refs) == 14
     lock, waiting, most = threading.Lock(), 0, 0
-    load, decode = reading._load, images.decode
+    load = reading._load
 
     def loaded(ref: ImageRef) -> bytes | Reject:
         nonlocal waiting, most
@@ -79,10 +78,10 @@ def test_images_of_compressed_archives_wait_in_bounded_memory(
             most = max(most, waiting)
         return data
 
-    def decoded(*arguments: Any) -> images.Picture:
+    def decoded(data: bytes) -> images.Picture:
         nonlocal waiting
         time.sleep(0.01)
-        found = decode(*arguments)
+        found = images.decode(data)
         with lock:
             waiting -= 1
         return found
@@ -90,7 +89,7 @@ def test_images_of_compressed_archives_wait_in_bounded_memory(
     wanted = [(ref.key, ref, ref.sha256) for ref in refs]
     monkeypatch.setattr(reading, "_load", loaded)
     monkeypatch.setattr(reading, "QUEUED_BYTES", 2 * refs[0].size)
-    batches = reading.batches(wanted, (8, 8), images.Limits(), 4, readers=2, decode=decoded)
+    batches = reading.batches(wanted, decoded, 4, readers=2)
     found = [pair for batch in batches for pair in batch]
     assert all(isinstance(result, images.Picture) for _, result in found)
     assert len(found) == 14 and 2 <= most <= 4
@@ -131,7 +130,7 @@ def test_a_changed_archive_is_noticed(archives: Path) -> None:
     changed = [(f"{number}.jpg", picture(number + 1)) for number in range(13)]
     write_tar(archives / "new.tar", changed[:6]).rename(archives / "a.tar")
     write_tar(archives / "new.tgz", changed[6:13], "w:gz").rename(archives / "b.tar.gz")
-    batches = reading.batches(wanted, (8, 8), images.Limits(), batch_size=4, readers=2)
+    batches = reading.batches(wanted, images.decode, batch_size=4, readers=2)
     codes = {result.code for batch in batches for _, result in batch if isinstance(result, Reject)}
     assert codes == {RejectCode.IMAGE_CHANGED}
 
@@ -157,7 +156,7 @@ def test_an_archive_that_has_gone_rejects_its_images(archives: Path) -> None:
     wanted = [(ref.key, ref, ref.sha256 or "0") for ref in refs]
     for name in ("a.tar", "b.tar.gz", "c.parquet"):
         (archives / name).unlink()
-    batches = reading.batches(wanted, (8, 8), images.Limits(), batch_size=4, readers=2)
+    batches = reading.batches(wanted, images.decode, batch_size=4, readers=2)
     results = [result for batch in batches for _, result in batch]
     assert len(results) == 20
     assert {r.code for r in results if isinstance(r, Reject)} == {RejectCode.IMAGE_MISSING}

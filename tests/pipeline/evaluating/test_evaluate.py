@@ -114,7 +114,7 @@ def test_the_page_shows_each_captions_own_picture(world, without_java):
         evaluate.main([*flags(world, **changes), "--overwrite"])
         page = (world / "report" / "report.html").read_text()
         found = re.findall(r'data:image/jpeg;base64,([^"]+)', page)
-        return [images.decode(base64.b64decode(each), None).pixels.mean() for each in found]
+        return [images.decode(base64.b64decode(each)).pixels.mean() for each in found]
 
     keys = ["2023/IMG_0.jpg", "2023/IMG_1.jpg"]
     of_2023 = [pytest.approx(10, abs=3), pytest.approx(11, abs=3)]

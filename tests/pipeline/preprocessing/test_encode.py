@@ -18,6 +18,7 @@ from pipeline.preprocessing.elements import Planned, Unit
 from pipeline.preprocessing.settings import Settings
 from tests import captioners
 from transforms import images, records
+from transforms.isolation import WatchedDecoder
 from transforms.records import Record
 from transforms.sources import ImageRef
 from transforms.text import RESERVED, Vocabulary
@@ -56,7 +57,7 @@ def encoded(
     """Write a unit; returns its records and its report."""
     report = encode.encode_unit(
         "u", unit(settings, *captions), settings, Performance(1, 30.0), WORDS,
-        progress.Reporter(settings.output, 1), images.decode,
+        progress.Reporter(settings.output, 1), WatchedDecoder(30),
     )  # fmt: skip
     if not report.file:
         return [], report
@@ -100,11 +101,12 @@ def test_a_file_of_a_unit_stays_when_a_later_run_gets_more_of_its_images(
     later = Planned(ImageRef("2.jpg", str(path), 1, 1.0), digest(content), ("a dog",), "train")
     both = Unit("train", (*unit(settings).images, later))
     performance, reporter = Performance(1, 30.0), progress.Reporter(settings.output, 1)
+    decoder = WatchedDecoder(30)
     reports = []
     for now in (b"still being copied", content):
         path.write_bytes(now)
         reports.append(
-            encode.encode_unit("u", both, settings, performance, WORDS, reporter, images.decode)
+            encode.encode_unit("u", both, settings, performance, WORDS, reporter, decoder)
         )
     assert [report.images for report in reports] == [1, 2]
     for report in reports:
