@@ -97,10 +97,10 @@ class Work:
     """
 
     image_bytes: float = 110_000
-    read: float = 0.00034
-    decode: float = 0.00246
-    encode: float = 0.00971
-    search: float = 0.00301
+    read: float = 0.00027
+    decode: float = 0.00240
+    encode: float = 0.00988
+    search: float = 0.00231
     write: float = 0.00001
     plan: float = 0.00015
     reference_bytes: float = 200
