@@ -36,7 +36,7 @@ def decoder(careful: bool, seconds: float) -> Iterator[Decoder]:
     Args:
         careful: whether one of the images may bring down the process that decodes it.
         seconds: time an image may take. In the child, one that takes longer is refused; without
-            it, the decoder is a `WatchedDecoder`, and whoever waits for its pictures is to check.
+            it, whoever waits for pictures is to `check`.
     """
     if not careful:
         yield WatchedDecoder(seconds)

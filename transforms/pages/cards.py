@@ -130,7 +130,7 @@ def _words(row: Mapping[str, Any], image: str | None) -> tuple[Word, ...]:
 def _small(data: bytes, side: int, original: tuple[int, int] | None) -> np.ndarray | None:
     """Return an image's pixels in a small size, or None if the image cannot be decoded."""
     try:
-        picture = images.decode(data, Form(_fit(*original, side)[::-1]) if original else None)
+        picture = images.decode(data, original and Form(_fit(*original, side)[::-1]))
     except images.ImageError:
         return None
     pixels = Image.fromarray(picture.pixels)
