@@ -20,6 +20,7 @@ class Options:
         output: folder to write.
         rounds: how often the student becomes the teacher, and one more.
         weight: of a generated caption.
+        distillation: share of the teacher's opinion of each word in what a student learns.
         keep, min_confidence, captions_per_image, max_caption_share, max_ngram_share: see
             `selection.Rules`.
         hypotheses: width of the beam.
@@ -33,6 +34,7 @@ class Options:
     output: str
     rounds: int
     weight: float
+    distillation: float
     keep: float
     min_confidence: float
     captions_per_image: int
@@ -76,6 +78,13 @@ def parser() -> commandline.Parser:
     result.add_argument(
         "--weight", type=_weight, default=0.5, help="weight of a generated caption, to 1"
     )
+    result.add_argument(
+        "--distillation",
+        type=commandline.fraction,
+        default=0.8,
+        help="share of the teacher's opinion of each word in what a student learns, the rest being"
+        " the captions, 0 to 1",
+    )
     kept = result.add_argument_group("what is kept")
     kept.add_argument(
         "--keep", type=commandline.fraction, default=0.8, help="share of the unlabelled images"
@@ -115,7 +124,7 @@ def parser() -> commandline.Parser:
     search.add_argument(
         "--sampling_seed", type=commandline.count, default=0, help="what decides the samples"
     )
-    # Students begin with drawn weights: a teacher tells what it knows by its captions.
+    # Students begin with drawn weights, and have one teacher each.
     command_line.add_flags(result, without=CAPTIONERS)
     return result
 

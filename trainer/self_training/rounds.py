@@ -58,6 +58,12 @@ class Run:
                 f"{labelled.folder}: it has captions that a captioner wrote, which would count as"
                 " people's: give the data set that it was made of, and --rounds=2 for more rounds"
             )
+        for folder in (options.captioner, options.output):
+            if options.distillation and "," in folder:
+                raise UsageError(
+                    f"{folder}: a student cannot name a teacher with a comma in its folder: rename"
+                    " the folder, or add --distillation=0"
+                )
         check_readable(labelled.folder)
         check_encoder(labelled.folder, labelled.encoder, unlabelled)
         if not unlabelled.images("train"):
@@ -114,8 +120,9 @@ class Run:
             folder = files.join(options.output, f"round-{number}")
             results[-1]["images"] = self._unlabelled.images("train")
             mixed = self._mix(teacher, folder, number)
-            teacher = files.join(folder, "captioner")
-            self._train(mixed, teacher)
+            student = files.join(folder, "captioner")
+            self._train(mixed, student, teacher)
+            teacher = student
             results.append(_result(teacher, mixed))
         best = max(results, key=lambda result: result["scores"]["CIDEr"])
         files.write_json(
@@ -149,6 +156,7 @@ class Run:
         if before is None:
             return
         before["configuration"] = Configuration.completed(before.get("configuration", {}))
+        before.setdefault("distillation", 0.0)  # Students of earlier versions read captions alone.
         for name, value in run.items():
             if before.get(name) != value:
                 raise UsageError(
@@ -156,8 +164,13 @@ class Run:
                     " --output, or delete this one"
                 )
 
-    def _train(self, data: Dataset, output: str) -> None:
-        flags = command_line.flags(self._configuration, data.cut)
+    def _train(self, data: Dataset, output: str, teacher: str = "") -> None:
+        configuration = self._configuration
+        if teacher and (share := self._options.distillation):
+            configuration = dataclasses.replace(
+                configuration, teachers=(teacher,), distillation=share
+            )
+        flags = command_line.flags(configuration, data.cut)
         task.main([f"--dataset={data.folder}", f"--output={output}", *flags])
 
     def _mix(self, teacher: str, folder: str, number: int) -> Dataset:

@@ -120,6 +120,12 @@ def test_trains_on_the_mix_and_says_what_each_captioner_scored(output):
     assert student["trained_on"]["images"] == KNOWN + (OTHERS + NAMESAKES) / 2
     card = (output / "round-1" / "captioner" / "MODEL_CARD.md").read_text()
     assert "of the captions were written by another captioner" in card
+    # What it learned beside them is what its teacher thinks of each word.
+    learned = json.loads((output / "round-1" / "captioner" / "captioner.json").read_text())
+    assert learned["configuration"]["teachers"] == ["teacher"]
+    assert learned["configuration"]["distillation"] == 0.8
+    alone = json.loads((output / "teacher" / "captioner.json").read_text())
+    assert alone["configuration"]["teachers"] == []
 
 
 def test_a_killed_run_continues_to_the_same_bytes(
@@ -143,10 +149,13 @@ def test_a_killed_run_continues_to_the_same_bytes(
     del run["configuration"]["xla"]  # An older version did not know it.
     (tmp_path / "out" / "run.json").write_text(json.dumps(run))
 
+    taught = []
+
     def train(arguments):
         """Take the student that the undisturbed run trained."""
         given = vars(task.parser().parse_args(arguments))
         assert given["dataset"] == f"{tmp_path}/out/round-1/dataset"
+        taught.append(given.get("teachers", ()))
         shutil.copytree(output / "round-1" / "captioner", given["output"])
 
     monkeypatch.setattr(task, "main", train)
@@ -161,6 +170,13 @@ def test_a_killed_run_continues_to_the_same_bytes(
     assert manifests[0] == manifests[1]
     with pytest.raises(UsageError, match="another keep"):
         command.main([*again, "--keep=0.7"])
+    del run["distillation"]  # Nor this, and its students had none.
+    (tmp_path / "out" / "run.json").write_text(json.dumps(run))
+    with pytest.raises(UsageError, match="another distillation"):
+        command.main(again)
+    shutil.rmtree(tmp_path / "out" / "round-1" / "captioner")
+    command.main([*again, "--distillation=0"])
+    assert taught == [(f"{output}/teacher",), ()]
 
 
 @pytest.mark.parametrize(
@@ -230,6 +246,15 @@ def test_captions_of_a_captioner_are_not_taken_for_people_s(unlabelled, tmp_path
     with pytest.raises(UsageError, match="has captions that a captioner wrote"):
         command.main(flags(mixed, unlabelled, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_teacher_that_no_flag_can_name_is_refused_before_work_starts(
+    labelled, unlabelled, tmp_path
+):
+    wrong = flags(labelled, unlabelled, tmp_path / "a,b")
+    with pytest.raises(UsageError, match=r"a,b: .* add --distillation=0"):
+        command.main(wrong)
+    assert not (tmp_path / "a,b").exists()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"configuration": 1}'])
